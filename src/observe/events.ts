@@ -1,0 +1,38 @@
+/**
+ * Everything that happens and that a technician may want a line about, as one discriminated union. The log renders
+ * them (log-lines.ts); tests assert on them.
+ */
+
+/** Which of a board's two services a flow uses. */
+export type Channel = "scp" | "boot"
+
+/** One thing that happened. Addresses are `host:port`; times are milliseconds. */
+export type Event =
+  | { type: "listening"; role: string; channel: Channel | "board"; carrier: "udp" | "tcp"; address: string }
+  | { type: "listen-waiting"; address: string; detail: string; retryMs: number }
+  | { type: "listen-reopened"; address: string }
+  | { type: "open-to-all"; addresses: string }
+  | { type: "client-open-wider"; address: string }
+  | { type: "receive-buffer"; grantedBytes: number; wantedBytes: number; hint: string | undefined }
+  | { type: "flow-opened"; channel: Channel; application: string; flows: number }
+  | { type: "flow-closed"; channel: Channel; application: string; code: string; flows: number }
+  | { type: "flow-limit"; channel: Channel; limit: number }
+  | { type: "resolve-failed"; name: string; detail: string; retryMs: number }
+  | { type: "resolved"; name: string; host: string }
+  | { type: "target-unreachable"; target: string; detail: string }
+  | { type: "target-back"; target: string }
+  | { type: "peer-connected"; peer: string; protocol: "mux" | "framed"; peers: number }
+  | { type: "peer-lost"; peer: string; detail: string }
+  | { type: "peer-refused"; peer: string; detail: string }
+  | { type: "connected"; target: string; protocol: "mux" | "framed"; afterMs: number }
+  | { type: "connect-failed"; target: string; detail: string; retryMs: number }
+  | { type: "connection-lost"; target: string; detail: string; retryMs: number }
+  | { type: "python-shared"; target: string }
+  | { type: "boot-begun"; board: string; application: string; blocks: number }
+  | { type: "boot-progress"; board: string; application: string; done: number; total: number }
+  | { type: "boot-sent"; board: string; application: string; blocks: number; bytes: number; durationMs: number }
+  | { type: "boot-incomplete"; board: string; application: string; missing: number[]; total: number }
+  | { type: "boot-resent"; target: string; datagrams: number }
+  | { type: "board-version"; board: string; version: string; booting: boolean }
+  | { type: "internal-error"; where: string; detail: string }
+  | { type: "stopping"; signal: string }

@@ -1,0 +1,37 @@
+/** The skeleton of a stage: a link around a link that looks at what passes. Subclasses override what they care for. */
+import type { Drops } from "../observe/observer.ts"
+import { BaseLink, type CloseReason, type Link } from "../transport/link.ts"
+
+/** Passes datagrams both ways; override `outward` and `inward` to look, hold, change or drop. */
+export class StageLink extends BaseLink {
+  protected readonly inner: Link
+
+  constructor(inner: Link, drops: Drops) {
+    super(drops)
+    this.inner = inner
+    inner.onDatagram = (datagram) => this.inward(datagram)
+    inner.onClose = (reason) => this.finish(reason)
+  }
+
+  get peer(): string {
+    return this.inner.peer
+  }
+
+  protected override transmit(datagram: Uint8Array): void {
+    this.outward(datagram)
+  }
+
+  /** A datagram on its way to the board. */
+  protected outward(datagram: Uint8Array): void {
+    this.inner.send(datagram)
+  }
+
+  /** A datagram on its way to the application. */
+  protected inward(datagram: Uint8Array): void {
+    this.deliver(datagram)
+  }
+
+  protected override release(reason: CloseReason): void {
+    this.inner.close(reason)
+  }
+}
