@@ -1,0 +1,37 @@
+/** Ports for programs that cannot be asked to take port 0 and say what they got. */
+import { randomInt } from "node:crypto"
+
+// Below every system's ephemeral range (Linux 32768 up, macOS and Windows 49152 up): a test beside us that binds
+// port 0 cannot be given the port between our look and our child's bind.
+const LOWEST = 10_240
+const HIGHEST = 32_767
+
+async function isFree(port: number, host: string): Promise<boolean> {
+  try {
+    const udp = await Bun.udpSocket({ hostname: host, port, socket: { data() {}, error() {} } })
+    try {
+      Bun.listen({ hostname: host, port, socket: { data() {} } }).stop(true)
+    } finally {
+      udp.close()
+    }
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** `count` different ports that are free for UDP and TCP at `host`. Throws Error when 100 tries a port found none. */
+export async function freePorts(count: number, host = "127.0.0.1"): Promise<number[]> {
+  const found = new Set<number>()
+  for (let tries = 0; found.size < count; tries++) {
+    if (tries > 100 * count) throw new Error(`Cannot find ${count} free ports at ${host}: tried ${tries}`)
+    const port = randomInt(LOWEST, HIGHEST + 1)
+    if (!found.has(port) && (await isFree(port, host))) found.add(port)
+  }
+  return [...found]
+}
+
+/** One port that is free for UDP and TCP at `host`. */
+export async function freePort(host = "127.0.0.1"): Promise<number> {
+  return (await freePorts(1, host))[0]!
+}
