@@ -1,0 +1,102 @@
+/**
+ * Bun's UDP sockets with their traps covered, the only file that opens one. In Bun 1.4.5 a dead peer's ICMP error
+ * ends the process unless there is an `error` handler, which gets the Error as its last argument whatever the types
+ * say, and on an unconnected socket it makes the next send throw, whoever that send is for. tests/runtime has the
+ * proofs.
+ */
+import type { DropReason } from "../observe/observer.ts"
+
+/** The largest payload that UDP over IPv4 carries, in bytes. */
+export const MAX_DATAGRAM = 65_507
+
+/** The part of Bun's socket that the relay uses. Host and port are given to unconnected sockets only. */
+export interface RawSocket {
+  /** False when the system's send buffer is full; throws what the system says. */
+  send(datagram: Uint8Array, port?: number, host?: string): boolean
+  close(): void
+  readonly closed: boolean
+  /** The local address in use. */
+  readonly address: { readonly address: string; readonly port: number }
+  /** The file descriptor, where Bun tells it. */
+  readonly fd: number | undefined
+}
+
+/** What the owner of a socket hears. Nothing of it may throw. */
+export interface SocketOwner {
+  onDatagram(datagram: Uint8Array, port: number, host: string): void
+  /** The system's word on an earlier datagram: ICMP, or an interface that went away. */
+  onError(code: string): void
+  /** The send buffer has room again. */
+  onDrain(): void
+}
+
+/** Where to bind, and for a connected socket what to connect to; all IP literals. Port 0 is any. */
+export interface SocketAddresses {
+  readonly host: string
+  readonly port: number
+  readonly connect?: { readonly host: string; readonly port: number }
+}
+
+/** Opens a socket; rejects with an Error that has a `code`. */
+export type OpenSocket = (addresses: SocketAddresses, owner: SocketOwner) => Promise<RawSocket>
+
+/** Opens one of Bun's. */
+export const openSocket: OpenSocket = async ({ host, port, connect }, owner) => {
+  const socket = {
+    data: (_socket: unknown, datagram: Uint8Array, senderPort: number, sender: string) =>
+      owner.onDatagram(datagram, senderPort, sender),
+    drain: () => owner.onDrain(),
+    error: (...args: unknown[]) => owner.onError(errorCode(args.at(-1))),
+  }
+  // Uint8Array, not Buffer: a Buffer's slice() would share memory where everybody expects a copy.
+  const options = { hostname: host, port, binaryType: "uint8array" as const, socket }
+  const opened = connect
+    ? await Bun.udpSocket<"uint8array">({ ...options, connect: { hostname: connect.host, port: connect.port } })
+    : await Bun.udpSocket<"uint8array">(options)
+  return opened as unknown as RawSocket
+}
+
+/** The `code` of an Error, or its text. */
+export function errorCode(error: unknown): string {
+  return (error as { code?: string } | undefined)?.code ?? String(error)
+}
+
+/** What became of a datagram: on its way, or why not. */
+export type Sent = "sent" | "full" | "closed" | "oversize" | "unreachable"
+
+/** The counter for a datagram that is given up. */
+export const SENT_DROP: Record<Exclude<Sent, "sent">, DropReason> = {
+  full: "send-buffer-full",
+  closed: "closed",
+  oversize: "oversize",
+  unreachable: "unreachable",
+}
+
+/** Tries at a send that throws: the first may bear an earlier datagram's error, a second one may just have come. */
+const ATTEMPTS = 3
+
+/** Sends without ever throwing. `onError` hears the code of a send that failed for good as unreachable. */
+export function trySend(
+  socket: RawSocket,
+  datagram: Uint8Array,
+  port?: number,
+  host?: string,
+  onError?: (code: string) => void,
+): Sent {
+  if (datagram.length > MAX_DATAGRAM) return "oversize"
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const taken = host === undefined ? socket.send(datagram) : socket.send(datagram, port, host)
+      return taken ? "sent" : "full"
+    } catch (error) {
+      if (socket.closed) return "closed"
+      const code = errorCode(error)
+      // macOS throws for a full buffer instead of returning false.
+      if (code === "ENOBUFS" || code === "EAGAIN") return "full"
+      if (code === "EMSGSIZE") return "oversize"
+      if (attempt < ATTEMPTS) continue
+      onError?.(code)
+      return "unreachable"
+    }
+  }
+}
