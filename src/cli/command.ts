@@ -10,6 +10,8 @@ export interface OptionSpec {
   readonly value?: string
   /** May be given several times. */
   readonly repeatable?: boolean
+  /** An option of Python's spinnaker_proxy: its unique prefixes stay unique, whatever is added. */
+  readonly classic?: boolean
   readonly description: string
   /** Shown in the help, and what `value()` returns if the option is not given. */
   readonly default?: string

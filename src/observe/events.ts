@@ -21,7 +21,7 @@ export type Event =
   | { type: "resolved"; name: string; host: string }
   | { type: "target-unreachable"; target: string; detail: string }
   | { type: "target-back"; target: string }
-  | { type: "peer-connected"; peer: string; protocol: "mux" | "framed"; peers: number }
+  | { type: "peer-connected"; peer: string; protocol: "mux" | "framed" }
   | { type: "peer-lost"; peer: string; detail: string }
   | { type: "peer-refused"; peer: string; detail: string }
   | { type: "connected"; target: string; protocol: "mux" | "framed"; afterMs: number }

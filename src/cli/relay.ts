@@ -1,0 +1,134 @@
+/** `spinnaker-relay -s BOARD` and `-c SERVER`: the relay itself, with the command line of Python's spinnaker_proxy. */
+import { LogObserver } from "../observe/log-observer.ts"
+import { type Client, startClient } from "../relay/client.ts"
+import type { EndpointContext, EndpointSettings } from "../relay/endpoint.ts"
+import { RELAY_LIMITS } from "../relay/relay.ts"
+import { type Server, startServer } from "../relay/server.ts"
+import { PortNeededError } from "../relay/services.ts"
+import { AllowList } from "../transport/allow.ts"
+import { systemClock } from "../transport/clock.ts"
+import {
+  CliError,
+  type Command,
+  type CommandIo,
+  numberOption,
+  type OptionSpec,
+  type Parsed,
+  portOption,
+  UsageError,
+} from "./command.ts"
+import { LOG_OPTIONS, logFrom } from "./log-options.ts"
+import { untilStopped } from "./stop.ts"
+import { parseBind, parseHost } from "./target.ts"
+
+const PORT_OPTIONS: readonly OptionSpec[] = [
+  { name: "scp-port", default: "17893", description: "Port of SCP and SDP on the board" },
+  { name: "boot-port", default: "54321", description: "Port of the board's boot ROM" },
+  { name: "scp-tunnel-port", default: "17894", description: "Port between client and server for SCP and SDP" },
+  { name: "boot-tunnel-port", default: "17895", description: "Port between client and server for boots" },
+].map((option) => ({ ...option, value: "PORT", classic: true }))
+
+const OPTIONS: readonly OptionSpec[] = [
+  { name: "server", short: "s", classic: true, description: "Be the server; <target> is the SpiNNaker board" },
+  { name: "client", short: "c", classic: true, description: "Be the client; <target> is the server" },
+  { name: "boot-via-tcp", short: "t", classic: true, description: "Carry boots over TCP: nothing is lost on the way" },
+  { name: "sdp-via-tcp", short: "T", classic: true, description: "Carry SCP and SDP over TCP" },
+  ...PORT_OPTIONS,
+  {
+    name: "bind",
+    value: "ADDRESS",
+    repeatable: true,
+    description: "Listen on this address of the machine (repeatable; default: server all, client 127.0.0.1)",
+  },
+  {
+    name: "allow",
+    value: "NETWORK",
+    repeatable: true,
+    description: "Let only these addresses in, such as 192.0.2.0/24 (repeatable; default: everyone)",
+  },
+  { name: "idle-timeout", value: "SECONDS", default: "300", description: "End a flow after silence; 0 = never" },
+  {
+    name: "max-flows",
+    value: "COUNT",
+    default: String(RELAY_LIMITS.maxFlows),
+    description: "Applications at once on each port",
+  },
+  ...LOG_OPTIONS,
+]
+
+/** Reads the settings off the command line; throws UsageError naming the mistake. */
+export function relaySettings(parsed: Parsed): { role: "server" | "client"; settings: EndpointSettings } {
+  const server = parsed.flag("server")
+  if (server === parsed.flag("client")) {
+    throw new UsageError(
+      server ? "-s and -c exclude each other: give one" : "give -s to be the server or -c to be the client",
+    )
+  }
+  const bind = parsed.values("bind").map(parseBind)
+  const cidrs = parsed.values("allow")
+  const settings: EndpointSettings = {
+    target: parseHost(parsed.positionals[0] ?? ""),
+    bootViaTcp: parsed.flag("boot-via-tcp"),
+    sdpViaTcp: parsed.flag("sdp-via-tcp"),
+    scpPort: portOption(parsed, "scp-port"),
+    bootPort: portOption(parsed, "boot-port"),
+    scpTunnelPort: portOption(parsed, "scp-tunnel-port"),
+    bootTunnelPort: portOption(parsed, "boot-tunnel-port"),
+    bind: bindAddresses(bind, server),
+    allow: cidrs.length > 0 ? allowList(cidrs) : undefined,
+    limits: {
+      maxFlows: numberOption(parsed, "max-flows", { min: 1, max: 4096, integer: true }),
+      idleTimeoutMs: numberOption(parsed, "idle-timeout", { min: 0, max: 1e7 }) * 1000,
+    },
+  }
+  const [first, second] = server
+    ? (["scp-tunnel-port", "boot-tunnel-port"] as const)
+    : (["scp-port", "boot-port"] as const)
+  if (parsed.value(first) === parsed.value(second)) {
+    throw new UsageError(`--${first} and --${second} are both ${parsed.value(first)}: they must differ`)
+  }
+  return { role: server ? "server" : "client", settings }
+}
+
+/** A wildcard among the addresses means all; a client then listens on every address of the machine. */
+function bindAddresses(bind: readonly (string | undefined)[], server: boolean): readonly string[] {
+  if (!bind.includes(undefined)) return bind as string[]
+  return server ? [] : ["0.0.0.0"]
+}
+
+function allowList(cidrs: readonly string[]): AllowList {
+  try {
+    return AllowList.parse(cidrs)
+  } catch (error) {
+    throw new UsageError(`--allow: ${(error as Error).message}`)
+  }
+}
+
+async function run(parsed: Parsed, io: CommandIo): Promise<number> {
+  const { role, settings } = relaySettings(parsed)
+  const observer = new LogObserver(logFrom(parsed, io), systemClock)
+  const context: EndpointContext = { clock: systemClock, random: Math.random, observer }
+  let endpoint: Server | Client
+  try {
+    endpoint = await (role === "server" ? startServer : startClient)(settings, context)
+  } catch (error) {
+    observer.close()
+    if (error instanceof PortNeededError) throw new CliError(error.message, 1, { cause: error })
+    throw error
+  }
+  const signal = await untilStopped(io)
+  observer.event({ type: "stopping", signal })
+  endpoint.close()
+  observer.close()
+  return 0
+}
+
+/** The command that runs when none is named. */
+export const relayCommand: Command = {
+  name: "",
+  positionals: "<target>",
+  summary: "Carry a SpiNNaker board's SCP and boots to where its users are",
+  options: OPTIONS,
+  examples: ["spinnaker-relay -s 192.168.240.1", "spinnaker-relay -c raspberrypi.local -t"],
+  run,
+}

@@ -1,0 +1,26 @@
+/** The process: argv in, exit code out. The only place that may exit or read the environment. */
+import type { CommandIo } from "./cli/command.ts"
+import { commands } from "./cli/commands.ts"
+import { runProgram } from "./cli/program.ts"
+
+const stop = new AbortController()
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    // A second Ctrl-C is from somebody who will not wait.
+    if (stop.signal.aborted) process.exit(130)
+    stop.abort(signal)
+  })
+}
+
+const io: CommandIo = {
+  stdout: (text) => void process.stdout.write(text),
+  stderr: (text) => void process.stderr.write(text),
+  isTerminal: process.stderr.isTTY === true,
+  env: process.env,
+  stop: stop.signal,
+}
+
+process.exitCode = await runProgram(process.argv.slice(2), commands, io)
+// Sockets that are still closing must not hold the process; output that is still being written may.
+await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((done) => stream.write("", done))))
+process.exit()

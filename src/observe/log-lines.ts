@@ -1,0 +1,122 @@
+/** One line for each event, in words that a technician understands. Machines get the event's own fields (log.ts). */
+import type { Event } from "./events.ts"
+
+/** Levels of a line; an event whose level is below the log's is not printed. */
+export type Level = "error" | "warn" | "info" | "debug"
+
+/** A line for people. */
+export interface LogLine {
+  readonly level: Level
+  readonly text: string
+}
+
+const line = (level: Level, text: string): LogLine => ({ level, text })
+const seconds = (ms: number): string => (ms < 9_950 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 1000)} s`)
+const again = (retryMs: number): string => `trying again in ${seconds(retryMs)}`
+const service = (channel: string): string => (channel === "boot" ? "boot" : channel === "scp" ? "SCP" : channel)
+
+/** "1, 4, 19 and 7 more". */
+function some(numbers: readonly number[]): string {
+  const shown = numbers.slice(0, 8).join(", ")
+  return numbers.length > 8 ? `${shown} and ${numbers.length - 8} more` : shown
+}
+
+/** The line of an event. */
+export function logLine(event: Event): LogLine {
+  switch (event.type) {
+    case "listening":
+      return line(
+        "info",
+        `${event.role} listening for ${service(event.channel)} on ${event.carrier.toUpperCase()} ${event.address}`,
+      )
+    case "listen-waiting":
+      return line("warn", `cannot listen on ${event.address} yet: ${event.detail}; ${again(event.retryMs)}`)
+    case "listen-reopened":
+      return line("warn", `the system closed the socket on ${event.address}: opened again`)
+    case "open-to-all":
+      return line(
+        "warn",
+        `anyone who reaches these ports (${event.addresses}) controls the board: limit them with --allow NETWORK, or listen on one network with --bind ADDRESS`,
+      )
+    case "client-open-wider":
+      return line(
+        "warn",
+        `listening on ${event.address}, beyond this machine: anyone who reaches it controls the board; limit them with --allow NETWORK`,
+      )
+    case "receive-buffer":
+      return event.hint
+        ? line(
+            "warn",
+            `receive buffer is only ${event.grantedBytes >> 10} KiB: bursts may be lost; to mend it: ${event.hint}`,
+          )
+        : line("debug", `receive buffer: asked for ${event.wantedBytes >> 10} KiB, got ${event.grantedBytes >> 10} KiB`)
+    case "flow-opened":
+      return line(
+        "info",
+        `${event.application} connected for ${service(event.channel)} (${event.flows} ${event.flows === 1 ? "flow" : "flows"})`,
+      )
+    case "flow-closed":
+      return line(
+        event.code === "shutdown" ? "debug" : "info",
+        `${event.application} left ${service(event.channel)}: ${event.code} (${event.flows} left)`,
+      )
+    case "flow-limit":
+      return line(
+        "warn",
+        `more than ${event.limit} ${service(event.channel)} flows at once: the quietest ones end; allow more with --max-flows`,
+      )
+    case "resolve-failed":
+      return line("warn", `cannot find the address of ${event.name}: ${event.detail}; ${again(event.retryMs)}`)
+    case "resolved":
+      return line("info", `${event.name} is ${event.host}`)
+    case "target-unreachable":
+      return line("warn", `${event.target} cannot be reached: ${event.detail}; check its power, cable and address`)
+    case "target-back":
+      return line("info", `${event.target} answers again`)
+    case "peer-connected":
+      return line(
+        "info",
+        `${event.peer} connected over TCP (${event.protocol === "mux" ? "spinnaker-relay" : "plain frames, as Python's proxy"})`,
+      )
+    case "peer-lost":
+      return line("info", `${event.peer} disconnected: ${event.detail}`)
+    case "peer-refused":
+      return line("warn", `${event.peer} cut off: ${event.detail}`)
+    case "connected":
+      return line(
+        "info",
+        `connected to ${event.target} after ${seconds(event.afterMs)}${event.protocol === "framed" ? " (a Python proxy)" : ""}`,
+      )
+    case "connect-failed":
+      return line("warn", `cannot connect to ${event.target}: ${event.detail}; ${again(event.retryMs)}`)
+    case "connection-lost":
+      return line("warn", `connection to ${event.target} lost: ${event.detail}; ${again(event.retryMs)}`)
+    case "python-shared":
+      return line(
+        "warn",
+        `${event.target} is a Python proxy: it serves one application at a time; run spinnaker-relay there to serve many`,
+      )
+    case "boot-begun":
+      return line("info", `${event.application} boots ${event.board}: ${event.blocks} blocks to come`)
+    case "boot-progress":
+      return line("debug", `boot of ${event.board} by ${event.application}: ${event.done} of ${event.total} blocks`)
+    case "boot-sent":
+      return line(
+        "info",
+        `boot of ${event.board} by ${event.application} sent: ${event.blocks} blocks, ${event.bytes} bytes in ${seconds(event.durationMs)}`,
+      )
+    case "boot-incomplete":
+      return line(
+        "warn",
+        `boot of ${event.board} by ${event.application} is incomplete: ${event.missing.length} of ${event.total} blocks never came (${some(event.missing)}); boot over TCP with -t on both ends`,
+      )
+    case "boot-resent":
+      return line("info", `sent the boot to ${event.target} again from its start (${event.datagrams} datagrams)`)
+    case "board-version":
+      return line("info", `${event.board} answers: ${event.version}${event.booting ? ", still starting" : ""}`)
+    case "internal-error":
+      return line("error", `a fault in spinnaker-relay itself, in ${event.where}: ${event.detail}; please report it`)
+    case "stopping":
+      return line("info", `stopping (${event.signal})`)
+  }
+}

@@ -1,0 +1,124 @@
+/** Turns events into log lines and adds up drops, so that a flood of them is one line every ten seconds. */
+import { type Clock, every, type Timer } from "../transport/clock.ts"
+import type { Event } from "./events.ts"
+import type { Log } from "./log.ts"
+import { logLine } from "./log-lines.ts"
+import type { DropReason, Observer } from "./observer.ts"
+
+/** Drops are reported this often, if there were any. */
+export const DROP_REPORT_MS = 10_000
+/** Reports of the same kind of trouble with the same party within this time are counted instead of printed. */
+export const REPEAT_MS = 10_000
+/** Parties that repeats are remembered for. */
+const MAX_REMEMBERED = 256
+
+const words: Record<DropReason, string> = {
+  closed: "for a flow that was over",
+  "hold-full": "before anybody listened",
+  "queue-full": "because the queue was full",
+  "queue-old": "because nobody waits that long",
+  unreachable: "because the far end cannot be reached",
+  "send-buffer-full": "because the system's send buffer was full",
+  oversize: "too long to carry",
+  "not-allowed": "from addresses not in --allow",
+  "flow-limit": "because there were too many flows",
+  unmatched: "that answer nobody's request",
+  malformed: "that are not of this protocol",
+  fault: "on purpose",
+  "duplicate-answer": "that were second answers",
+  "absorbed-repeat": "that repeat a request still being answered",
+  "slot-wait": "because the board was busy",
+  "boot-refused": "of a boot that was not its turn",
+}
+
+/** Events that come once a datagram or once a connection of a stranger: a flood of them must not fill a disk. */
+function repeatKey(event: Event): string | undefined {
+  switch (event.type) {
+    case "peer-refused":
+    case "peer-connected":
+    case "peer-lost":
+      return `${event.type} ${event.peer.slice(0, event.peer.lastIndexOf(":"))}`
+    case "connect-failed":
+      return `${event.type} ${event.target} ${event.detail}`
+    case "flow-opened":
+    case "flow-closed":
+      return `${event.type} ${event.channel} ${event.application.slice(0, event.application.lastIndexOf(":"))}`
+    default:
+      return undefined
+  }
+}
+
+/** Lines of one kind about one party that are printed in a row before counting begins. */
+const BURST = 10
+
+/** The observer of a running relay. */
+export class LogObserver implements Observer {
+  readonly #log: Log
+  readonly #timer: Timer
+  readonly #totals = new Map<DropReason, number>()
+  #recent = new Map<DropReason, { count: number; where: string }>()
+  #repeats = new Map<string, { count: number; last: Event }>()
+
+  constructor(log: Log, clock: Clock) {
+    this.#log = log
+    this.#timer = every(clock, DROP_REPORT_MS, () => this.flush())
+  }
+
+  /** Datagrams lost since the start, by reason. */
+  get totals(): ReadonlyMap<DropReason, number> {
+    return this.#totals
+  }
+
+  event(event: Event): void {
+    const key = repeatKey(event)
+    if (key !== undefined) {
+      const repeat = this.#repeats.get(key) ?? { count: 0, last: event }
+      repeat.count++
+      repeat.last = event
+      if (this.#repeats.size < MAX_REMEMBERED) this.#repeats.set(key, repeat)
+      if (repeat.count > BURST) return
+    }
+    const { level, text } = logLine(event)
+    this.#log.line(level, text, event)
+  }
+
+  drop(reason: DropReason, where: string, count = 1): void {
+    this.#totals.set(reason, (this.#totals.get(reason) ?? 0) + count)
+    const recent = this.#recent.get(reason)
+    if (recent) {
+      recent.count += count
+      recent.where = where
+    } else this.#recent.set(reason, { count, where })
+  }
+
+  /** Prints what has been added up; call it once more at the end. */
+  flush(): void {
+    const recent = this.#recent
+    this.#recent = new Map()
+    for (const [reason, { count, where }] of recent) {
+      const level =
+        reason === "absorbed-repeat" || reason === "duplicate-answer" || reason === "closed" ? "debug" : "warn"
+      const datagrams = count === 1 ? "1 datagram" : `${count} datagrams`
+      this.#log.line(level, `dropped ${datagrams} ${words[reason]} (last: ${where})`, {
+        type: "dropped",
+        reason,
+        count,
+        where,
+        total: this.#totals.get(reason),
+      })
+    }
+    const repeats = this.#repeats
+    this.#repeats = new Map()
+    for (const { count, last } of repeats.values()) {
+      if (count <= BURST) continue
+      const { level, text } = logLine(last)
+      this.#log.line(level, `${count - BURST} more like this: ${text}`, { ...last, repeated: count - BURST })
+    }
+  }
+
+  /** Stops reporting. */
+  close(): void {
+    this.#timer.cancel()
+    this.flush()
+  }
+}

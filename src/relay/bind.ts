@@ -1,0 +1,101 @@
+/** Opens TCP listeners on the addresses asked for, patiently: an address that the machine does not have yet is retried. */
+import type { Channel } from "../observe/events.ts"
+import type { Observer } from "../observe/observer.ts"
+import { formatAddress } from "../transport/address.ts"
+import type { AllowList } from "../transport/allow.ts"
+import { Backoff, RETRY } from "../transport/backoff.ts"
+import type { Clock, Timer } from "../transport/clock.ts"
+import type { Link } from "../transport/link.ts"
+import { PortTakenError } from "../transport/port-taken.ts"
+import type { Random } from "../transport/random.ts"
+import { TcpListener } from "../transport/tcp-listener.ts"
+
+/** What to listen on and who wants the links. */
+export interface BindOptions {
+  port: number
+  /** Addresses; empty = all. */
+  bind: readonly string[]
+  channel: Channel
+  role: string
+  allow: AllowList | undefined
+  clock: Clock
+  random: Random
+  observer: Observer
+  onLink: (link: Link, channel: Channel) => void
+}
+
+/** All TCP listeners of one tunnel port. */
+export class TcpBinding {
+  readonly #options: BindOptions
+  readonly #listeners: TcpListener[] = []
+  readonly #retries = new Set<Timer>()
+
+  /** Throws PortTakenError if the port is taken on any of the addresses; every other trouble is waited out. */
+  constructor(options: BindOptions) {
+    this.#options = options
+    try {
+      if (options.bind.length === 0) this.#openAll()
+      else for (const host of options.bind) this.#open(host, true)
+    } catch (error) {
+      this.close()
+      throw error
+    }
+  }
+
+  /** The port that is bound: the one asked for, or the system's choice. */
+  get port(): number {
+    return this.#listeners[0]?.address.port ?? this.#options.port
+  }
+
+  /** TCP peers connected now. */
+  get peerCount(): number {
+    return this.#listeners.reduce((sum, listener) => sum + listener.peerCount, 0)
+  }
+
+  close(): void {
+    for (const timer of this.#retries) timer.cancel()
+    this.#retries.clear()
+    for (const listener of this.#listeners.splice(0)) listener.close()
+  }
+
+  /** `::` takes IPv4 too where the machine has IPv6; where it has not, 0.0.0.0. */
+  #openAll(): void {
+    if (!this.#tryOpen("::", true)) this.#open("0.0.0.0", true)
+  }
+
+  #open(host: string, first: boolean, backoff = new Backoff({ ...RETRY, random: this.#options.random })): void {
+    if (this.#tryOpen(host, first)) return
+    const { clock, observer, port } = this.#options
+    const retryMs = backoff.next()
+    if (first) {
+      const address = formatAddress({ host, port })
+      observer.event({
+        type: "listen-waiting",
+        address,
+        detail: "this machine does not have that address yet",
+        retryMs,
+      })
+    }
+    const timer = clock.after(retryMs, () => {
+      this.#retries.delete(timer)
+      this.#open(host, false, backoff)
+    })
+    this.#retries.add(timer)
+  }
+
+  #tryOpen(host: string, first: boolean): boolean {
+    const { clock, observer, allow, channel, onLink, role } = this.#options
+    // With port 0 the first listener chooses for all.
+    const port = this.port
+    try {
+      const listener = new TcpListener({ address: { host, port }, channel, allow, clock, observer, onLink })
+      this.#listeners.push(listener)
+      observer.event({ type: "listening", role, channel, carrier: "tcp", address: formatAddress(listener.address) })
+      return true
+    } catch (error) {
+      if (first && (error as { code?: string }).code === "EADDRINUSE")
+        throw new PortTakenError(host, port, { cause: error })
+      return false
+    }
+  }
+}

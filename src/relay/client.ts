@@ -1,0 +1,93 @@
+/** The client, beside the application: stands in for the board on this machine and dials the server. */
+import type { Channel } from "../observe/events.ts"
+import { isLoopback } from "../transport/address.ts"
+import type { Dial, Listener } from "../transport/link.ts"
+import { Resolver } from "../transport/resolver.ts"
+import { TcpCarrier } from "../transport/tcp-dial.ts"
+import { dialUdp } from "../transport/udp-dial.ts"
+import { listenUdp } from "../transport/udp-listener.ts"
+import type { Board } from "./board.ts"
+import { BootKeeper } from "./boot-keeper.ts"
+import type { Endpoint, EndpointContext, EndpointSettings } from "./endpoint.ts"
+import type { Stage } from "./flow.ts"
+import { Relay } from "./relay.ts"
+import { LastSenderMatcher, ScpReplyMatcher } from "./reply-matcher.ts"
+import { CHANNELS, explainTakenPort, serviceSettings } from "./services.ts"
+import { watchBoot } from "./watch-boot.ts"
+import { watchVersion } from "./watch-version.ts"
+
+/** Where a client listens unless told otherwise. */
+export const CLIENT_BIND = ["127.0.0.1"] as const
+
+/** A running client. */
+export interface Client extends Endpoint {
+  /** The local ports that are bound. */
+  readonly ports: Record<Channel, number>
+  /** Flows now. */
+  readonly counts: { flows: number }
+}
+
+/** Starts a client; rejects with PortNeededError when a local port is taken, and with nothing else. */
+export async function startClient(settings: EndpointSettings, context: EndpointContext): Promise<Client> {
+  const { clock, random, observer } = context
+  const bind = settings.bind.length > 0 ? settings.bind : CLIENT_BIND
+  const resolver = new Resolver({ name: settings.target, clock, observer, random })
+  const far: Board = { name: settings.target, clock, random, observer }
+  const stages: Record<Channel, Stage[]> = { scp: [watchVersion(far)], boot: [watchBoot(far)] }
+  const carriers: TcpCarrier[] = []
+  const listeners: Listener[] = []
+  const relays: Relay[] = []
+  const close = (): void => {
+    for (const listener of listeners) listener.close()
+    for (const relay of relays) relay.close()
+    for (const carrier of carriers) carrier.close()
+    resolver.close()
+  }
+  const ports: Record<Channel, number> = { scp: settings.scpPort, boot: settings.bootPort }
+
+  function dialFor(channel: Channel): Dial {
+    const { tunnelPort: port, viaTcp } = serviceSettings(settings, channel)
+    if (!viaTcp) return dialUdp({ resolver, port, clock, random, observer })
+    const carrier = new TcpCarrier({
+      resolver,
+      port,
+      channel,
+      clock,
+      random,
+      observer,
+      matcher: channel === "scp" ? new ScpReplyMatcher() : new LastSenderMatcher(),
+      ...(channel === "boot" ? { newReplay: () => new BootKeeper() } : {}),
+    })
+    carriers.push(carrier)
+    return carrier.dial
+  }
+
+  try {
+    for (const channel of CHANNELS) {
+      const service = serviceSettings(settings, channel)
+      const listener = await explainTakenPort("client", service, "UDP", () =>
+        listenUdp({ port: service.boardPort, bind, allow: settings.allow, channel, role: "client", ...context }),
+      )
+      listeners.push(listener)
+      ports[channel] = listener.address.port
+    }
+    // Only now, with every port in hand, is the server spoken to.
+    for (const [index, channel] of CHANNELS.entries()) {
+      const options = { channel, dial: dialFor(channel), stages: stages[channel], limits: settings.limits }
+      const relay = new Relay({ ...options, clock, observer })
+      relays.push(relay)
+      listeners[index]!.onLink = relay.accept
+    }
+  } catch (error) {
+    close()
+    throw error
+  }
+  for (const address of bind) if (!isLoopback(address)) observer.event({ type: "client-open-wider", address })
+  return {
+    ports,
+    get counts() {
+      return { flows: relays.reduce((sum, relay) => sum + relay.flowCount, 0) }
+    },
+    close,
+  }
+}

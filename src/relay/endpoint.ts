@@ -1,0 +1,35 @@
+/** What a server and a client have in common: their settings, and a running thing that can be ended. */
+import type { Observer } from "../observe/observer.ts"
+import type { AllowList } from "../transport/allow.ts"
+import type { Clock } from "../transport/clock.ts"
+import type { Random } from "../transport/random.ts"
+import type { RelayLimits } from "./relay.ts"
+
+/** Settings of either role; ports as in Python's spinnaker_proxy. */
+export interface EndpointSettings {
+  /** The board (server) or the server (client): a name or an IP literal without brackets. */
+  target: string
+  bootViaTcp: boolean
+  sdpViaTcp: boolean
+  scpPort: number
+  bootPort: number
+  scpTunnelPort: number
+  bootTunnelPort: number
+  /** Addresses to listen on; empty = all of the machine's. */
+  bind: readonly string[]
+  allow: AllowList | undefined
+  limits: RelayLimits
+}
+
+/** The outside world of an endpoint. */
+export interface EndpointContext {
+  clock: Clock
+  random: Random
+  observer: Observer
+}
+
+/** A role that is running. */
+export interface Endpoint {
+  /** Stops listening, ends every flow and closes every socket. */
+  close(): void
+}

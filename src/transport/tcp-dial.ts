@@ -1,0 +1,394 @@
+/**
+ * The client's one TCP connection to a tunnel port, kept up for ever: it greets as one of ours, falls back to Python's
+ * framing when nobody answers in kind, and carries every application's link across its reconnects.
+ */
+import type { Channel } from "../observe/events.ts"
+import type { Observer } from "../observe/observer.ts"
+import { decodePreface, encodePreface, MUX_PREFACE, startsLikePreface } from "../protocol/mux.ts"
+import { formatAddress } from "./address.ts"
+import { Backoff, RETRY } from "./backoff.ts"
+import type { Clock, Timer } from "./clock.ts"
+import { FramedConnection } from "./framed-connection.ts"
+import { BaseLink, type CloseReason, type Dial, type Link } from "./link.ts"
+import { MAX_AGE_MS, MuxConnection, type MuxFlow } from "./mux-connection.ts"
+import type { Random } from "./random.ts"
+import type { Resolver } from "./resolver.ts"
+import { connectTcp, type TcpOwner, type TcpPort } from "./tcp-port.ts"
+
+/** Remembers what a link sent that a lost connection may have swallowed, to send it again over the next one. */
+export interface Replay {
+  /** A datagram has been handed over; true if it need not also wait in the link's own queue while there is no connection. */
+  sent(datagram: Uint8Array, now: number): boolean
+  /** What to send first on a new connection. */
+  afterReconnect(now: number): readonly Uint8Array[]
+}
+
+/** Tells whose a reply is, where one connection serves several applications (a Python server). */
+export interface ReplyMatcher {
+  /** Flow `flow` has sent `datagram`. */
+  requested(flow: number, datagram: Uint8Array, now: number): void
+  /** The flow that `datagram` answers, or undefined if nobody waits for it. */
+  ownerOf(datagram: Uint8Array, now: number): number | undefined
+  /** The flow is over. */
+  forget(flow: number): void
+}
+
+/** What a carrier needs from its owner. */
+export interface TcpDialOptions {
+  resolver: Resolver
+  port: number
+  channel: Channel
+  clock: Clock
+  random: Random
+  observer: Observer
+  /** Made for each link; none where nothing is worth sending twice. */
+  newReplay?: () => Replay
+  matcher: ReplyMatcher
+  /** Seen connection attempts fail for want of a network of one's own: retry at most this far apart. */
+  ownNetworkCapMs?: number
+}
+
+/** A connection attempt is given up after this. */
+export const CONNECT_TIMEOUT_MS = 5_000
+/** A server that has not answered the greeting in this time (or three connect times, on a slow path) is a Python one. */
+export const GREETING_TIMEOUT_MS = 1_000
+/** A connection that lived this long resets the backoff. */
+export const STABLE_MS = 5_000
+/** What a link keeps while there is no connection. */
+export const OFFLINE_LIMIT = { datagrams: 64, bytes: 64 << 10, ageMs: 1_000 } as const
+const OWN_NETWORK_CAP_MS = 1_000
+
+type State =
+  | { kind: "waiting"; timer: Timer }
+  | { kind: "connecting" }
+  | { kind: "greeting"; port: TcpPort; timer: Timer; bytes: Uint8Array }
+  | { kind: "mux"; port: TcpPort; connection: MuxConnection; since: number }
+  | { kind: "framed"; port: TcpPort; connection: FramedConnection; since: number }
+  | { kind: "closed" }
+
+/** One application's link; it outlives connections. */
+class CarriedLink extends BaseLink {
+  readonly #waiting: { datagram: Uint8Array; at: number }[] = []
+  #waitingBytes = 0
+  #route: ((datagram: Uint8Array) => void) | undefined
+
+  constructor(
+    readonly id: number,
+    readonly application: string,
+    private readonly carrier: TcpCarrier,
+    private readonly replay: Replay | undefined,
+    private readonly options: TcpDialOptions,
+  ) {
+    super(options.observer)
+  }
+
+  get peer(): string {
+    return this.carrier.target
+  }
+
+  flow: MuxFlow | undefined
+
+  /** There is a connection: what is remembered goes first, then what waited. */
+  online(route: (datagram: Uint8Array) => void, again: boolean): void {
+    this.#route = route
+    const now = this.options.clock.now()
+    const replayed = this.replay?.afterReconnect(now) ?? []
+    if (again && replayed.length > 0) {
+      this.options.observer.event({ type: "boot-resent", target: this.peer, datagrams: replayed.length })
+    }
+    for (const datagram of replayed) route(datagram)
+    let stale = 0
+    for (const { datagram, at } of this.#waiting.splice(0)) {
+      if (now - at > OFFLINE_LIMIT.ageMs) stale++
+      else route(datagram)
+    }
+    this.#waitingBytes = 0
+    if (stale > 0) this.drops.drop("queue-old", this.peer, stale)
+  }
+
+  /** The connection is gone. */
+  offline(): void {
+    this.#route = undefined
+    this.flow = undefined
+  }
+
+  protected override transmit(datagram: Uint8Array): void {
+    const now = this.options.clock.now()
+    const remembered = this.replay?.sent(datagram, now) ?? false
+    if (this.#route) this.#route(datagram)
+    else if (!remembered) this.#wait(datagram, now)
+  }
+
+  #wait(datagram: Uint8Array, now: number): void {
+    this.#waiting.push({ datagram, at: now })
+    this.#waitingBytes += datagram.length
+    while (this.#waiting.length > OFFLINE_LIMIT.datagrams || this.#waitingBytes > OFFLINE_LIMIT.bytes) {
+      this.#waitingBytes -= this.#waiting.shift()?.datagram.length ?? 0
+      this.drops.drop("queue-full", this.peer)
+    }
+  }
+
+  protected override release(reason: CloseReason): void {
+    this.carrier.released(this, reason)
+  }
+
+  override deliver(datagram: Uint8Array): void {
+    super.deliver(datagram)
+  }
+
+  override finish(reason: CloseReason): void {
+    super.finish(reason)
+  }
+}
+
+/** Keeps one connection to a server's tunnel port and dials links over it. */
+export class TcpCarrier {
+  readonly #options: TcpDialOptions
+  readonly #links = new Map<number, CarriedLink>()
+  readonly #backoff: Backoff
+  #state: State = { kind: "closed" }
+  #nextId = 1
+  /** The last server closed the connection, or stayed silent, when greeted. */
+  #plainNext = false
+  #everConnected = false
+  #warnedShared = false
+  #startedAt: number
+  #host = ""
+
+  constructor(options: TcpDialOptions) {
+    this.#options = options
+    this.#backoff = new Backoff({ ...RETRY, random: options.random })
+    this.#startedAt = options.clock.now()
+    this.#connect()
+  }
+
+  /** `name:port` of the server, for logs. */
+  get target(): string {
+    return formatAddress({ host: this.#options.resolver.name, port: this.#options.port })
+  }
+
+  /** Opens a link for an application; it works at once, connected or not. */
+  readonly dial: Dial = (application): Link => {
+    const link = new CarriedLink(this.#nextId++, application, this, this.#options.newReplay?.(), this.#options)
+    if (this.#state.kind === "closed") {
+      link.finish({ code: "shutdown" })
+      return link
+    }
+    this.#links.set(link.id, link)
+    this.#attach(link, false)
+    return link
+  }
+
+  /** Ends the connection and every link. */
+  close(): void {
+    const state = this.#state
+    this.#state = { kind: "closed" }
+    if (state.kind === "waiting" || state.kind === "greeting") state.timer.cancel()
+    for (const link of [...this.#links.values()]) link.finish({ code: "shutdown" })
+    this.#links.clear()
+    if (state.kind === "mux") state.connection.close({ code: "shutdown" })
+    if (state.kind === "framed") state.connection.close()
+    if (state.kind === "greeting" || state.kind === "mux" || state.kind === "framed") state.port.end()
+  }
+
+  /** A link has ended; its flow on the connection goes too. */
+  released(link: CarriedLink, reason: CloseReason): void {
+    this.#links.delete(link.id)
+    this.#options.matcher.forget(link.id)
+    link.flow?.close(reason)
+    link.flow = undefined
+  }
+
+  async #connect(): Promise<void> {
+    this.#state = { kind: "connecting" }
+    const { resolver, port, clock } = this.#options
+    const host = await resolver.resolve()
+    if (this.#is("closed")) return
+    this.#host = host
+    const begun = clock.now()
+    const result = await connectTcp({
+      address: { host, port },
+      timeoutMs: CONNECT_TIMEOUT_MS,
+      clock,
+      ownerOf: (opened) => this.#opened(opened, clock.now() - begun),
+    })
+    if (!result.ok && !this.#is("closed")) this.#retry("connect-failed", result.detail, result.ownNetwork)
+  }
+
+  /** A guard that the compiler does not narrow away: the state changes while we wait. */
+  #is(kind: State["kind"]): boolean {
+    return this.#state.kind === kind
+  }
+
+  #opened(port: TcpPort, connectMs: number): TcpOwner {
+    if (this.#is("closed")) {
+      port.abort()
+    } else if (this.#plainNext) {
+      this.#becomeFramed(port)
+    } else {
+      const waitMs = Math.max(GREETING_TIMEOUT_MS, 3 * connectMs)
+      const timer = this.#options.clock.after(waitMs, () => this.#notOurs(port))
+      this.#state = { kind: "greeting", port, timer, bytes: new Uint8Array(0) }
+      port.write(encodePreface())
+    }
+    return {
+      onData: (chunk) => this.#received(chunk),
+      onDrain: () => {
+        if (this.#state.kind === "mux" || this.#state.kind === "framed") this.#state.connection.drained()
+      },
+      onClose: (detail) => this.#lost(detail),
+    }
+  }
+
+  /** The server does not answer our greeting: it is a Python one, which a second connection would cut off. */
+  #notOurs(port: TcpPort): void {
+    if (this.#state.kind === "greeting") this.#state.timer.cancel()
+    this.#plainNext = true
+    port.abort()
+    this.#connect()
+  }
+
+  #received(chunk: Uint8Array): void {
+    const state = this.#state
+    switch (state.kind) {
+      case "greeting":
+        this.#greeted(state, chunk)
+        return
+      case "mux":
+      case "framed":
+        state.connection.received(chunk)
+        return
+      case "waiting":
+      case "connecting":
+      case "closed":
+        return
+    }
+  }
+
+  #greeted(state: Extract<State, { kind: "greeting" }>, chunk: Uint8Array): void {
+    const bytes = state.bytes.length === 0 ? chunk : Buffer.concat([state.bytes, chunk])
+    if (!startsLikePreface(bytes)) {
+      // A Python server forwards whatever the board says, also before it is asked.
+      this.#notOurs(state.port)
+      return
+    }
+    if (bytes.length < MUX_PREFACE) {
+      this.#state = { ...state, bytes }
+      return
+    }
+    state.timer.cancel()
+    if (decodePreface(bytes.subarray(0, MUX_PREFACE)) === undefined) {
+      this.#notOurs(state.port)
+      return
+    }
+    this.#becomeMux(state.port)
+    if (bytes.length > MUX_PREFACE) this.#received(bytes.subarray(MUX_PREFACE))
+  }
+
+  #becomeMux(port: TcpPort): void {
+    const { clock, observer } = this.#options
+    const connection = new MuxConnection({
+      port,
+      peer: this.target,
+      clock,
+      drops: observer,
+      onDead: (detail) => {
+        port.abort()
+        this.#lost(detail)
+      },
+    })
+    this.#state = { kind: "mux", port, connection, since: clock.now() }
+    this.#up("mux")
+  }
+
+  #becomeFramed(port: TcpPort): void {
+    const { clock, observer, channel, matcher } = this.#options
+    const connection = new FramedConnection({
+      port,
+      peer: this.target,
+      clock,
+      drops: observer,
+      maxAgeMs: MAX_AGE_MS[channel],
+      onDatagram: (datagram) => {
+        const owner = matcher.ownerOf(datagram, clock.now())
+        const link = owner === undefined ? undefined : this.#links.get(owner)
+        if (link) link.deliver(datagram)
+        else observer.drop("unmatched", this.target)
+      },
+      onDead: (detail) => {
+        port.abort()
+        this.#lost(detail)
+      },
+    })
+    this.#state = { kind: "framed", port, connection, since: clock.now() }
+    // The next connection is greeted again: by then one of ours may serve there.
+    this.#plainNext = false
+    this.#up("framed")
+    if (!this.#warnedShared) observer.event({ type: "python-shared", target: this.target })
+    this.#warnedShared = true
+  }
+
+  #up(protocol: "mux" | "framed"): void {
+    const { observer, clock } = this.#options
+    observer.event({ type: "connected", target: this.target, protocol, afterMs: clock.now() - this.#startedAt })
+    const again = this.#everConnected
+    this.#everConnected = true
+    for (const link of [...this.#links.values()]) this.#attach(link, again)
+  }
+
+  #attach(link: CarriedLink, again: boolean): void {
+    const state = this.#state
+    if (state.kind === "mux") {
+      const flow = state.connection.open(this.#options.channel, "", link.application, {
+        onDatagram: (datagram) => link.deliver(datagram),
+        onClose: (reason) => {
+          if (link.flow === flow) link.flow = undefined
+          // A flow that ends with its connection is opened again on the next one.
+          if (this.#state === state) link.finish(reason)
+        },
+      })
+      link.flow = flow
+      link.online((datagram) => flow.send(datagram), again)
+    }
+    if (state.kind === "framed") {
+      const { matcher, clock } = this.#options
+      link.online((datagram) => {
+        matcher.requested(link.id, datagram, clock.now())
+        state.connection.send(datagram)
+      }, again)
+    }
+  }
+
+  #lost(detail: string): void {
+    const state = this.#state
+    const { clock } = this.#options
+    if (state.kind === "greeting") {
+      state.timer.cancel()
+      this.#plainNext = true
+      this.#connect()
+      return
+    }
+    if (state.kind !== "mux" && state.kind !== "framed") return
+    this.#startedAt = clock.now()
+    this.#state = { kind: "connecting" }
+    for (const link of this.#links.values()) link.offline()
+    if (state.kind === "mux") state.connection.close({ code: "failed", detail })
+    else state.connection.close()
+    if (clock.now() - state.since >= STABLE_MS) this.#backoff.reset()
+    this.#retry("connection-lost", detail, false)
+  }
+
+  #retry(type: "connect-failed" | "connection-lost", detail: string, ownNetwork: boolean): void {
+    const { observer, clock, resolver, ownNetworkCapMs = OWN_NETWORK_CAP_MS } = this.#options
+    resolver.invalidate()
+    const wait = this.#backoff.next()
+    const retryMs = ownNetwork ? Math.min(wait, ownNetworkCapMs) : wait
+    this.#plainNext = false
+    observer.event({ type, target: this.target, detail: `${detail}${this.#via()}`, retryMs })
+    this.#state = { kind: "waiting", timer: clock.after(retryMs, () => this.#connect()) }
+  }
+
+  #via(): string {
+    return this.#host && this.#host !== this.#options.resolver.name ? ` (${this.#host})` : ""
+  }
+}

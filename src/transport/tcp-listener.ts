@@ -1,0 +1,327 @@
+/**
+ * Accepts TCP peers on a tunnel port and tells them apart by their first four bytes: `SPIN` opens a mux connection of
+ * ours, anything else is a frame of Python's proxy.
+ */
+import type { TCPSocketListener } from "bun"
+import type { Channel } from "../observe/events.ts"
+import type { Observer } from "../observe/observer.ts"
+import { decodePreface, encodePreface, MUX_PREFACE, MUX_VERSION, startsLikePreface } from "../protocol/mux.ts"
+import { type Address, formatAddress, unmapHost } from "./address.ts"
+import type { AllowList } from "./allow.ts"
+import { type Clock, every, type Timer } from "./clock.ts"
+import { FramedConnection } from "./framed-connection.ts"
+import { BaseLink, type CloseReason, type Link } from "./link.ts"
+import { MAX_AGE_MS, MuxConnection, type MuxFlow } from "./mux-connection.ts"
+import { portOf, type TcpOwner, type TcpPort, type TcpState, tcpHandlers } from "./tcp-port.ts"
+
+/** TCP peers that a listener takes. */
+export interface TcpPeerLimits {
+  readonly total: number
+  readonly perHost: number
+}
+
+/** 256 peers, 32 from one address: beyond a lab's needs, below a flood's. */
+export const TCP_PEER_LIMITS: TcpPeerLimits = { total: 256, perHost: 32 }
+/** A peer that has begun a frame (or a preface) must finish it in this time. */
+export const FRAME_DEADLINE_MS = 10_000
+
+/** What a listener needs from its owner. */
+export interface TcpListenOptions {
+  /** One address; the caller opens one listener for each. */
+  address: Address
+  /** The service that plain frames are for; mux flows name theirs. */
+  channel: Channel
+  allow: AllowList | undefined
+  clock: Clock
+  observer: Observer
+  /** A flow has arrived. */
+  onLink: (link: Link, channel: Channel) => void
+  limits?: TcpPeerLimits
+  /** IPv6 only; without it `::` takes IPv4 too. */
+  ipv6Only?: boolean
+}
+
+/** A flow of a mux connection, or all of a plain one, as a link. */
+class PeerLink extends BaseLink {
+  onRelease: (reason: CloseReason) => void = () => {}
+  onTransmit: (datagram: Uint8Array) => void = () => {}
+
+  constructor(
+    readonly peer: string,
+    observer: Observer,
+  ) {
+    super(observer)
+  }
+
+  protected override transmit(datagram: Uint8Array): void {
+    this.onTransmit(datagram)
+  }
+
+  protected override release(reason: CloseReason): void {
+    this.onRelease(reason)
+  }
+
+  override deliver(datagram: Uint8Array): void {
+    super.deliver(datagram)
+  }
+
+  override finish(reason: CloseReason): void {
+    super.finish(reason)
+  }
+}
+
+/** One accepted connection, from its first byte to its end. */
+class Peer implements TcpOwner {
+  readonly name: string
+  /** Since when something incomplete has been waiting for its rest; undefined while nothing is. */
+  unfinishedSince: number | undefined
+  spoken = false
+  #state:
+    | { kind: "sniffing"; bytes: Uint8Array }
+    | { kind: "mux"; connection: MuxConnection }
+    | { kind: "framed"; connection: FramedConnection; link: PeerLink } = {
+    kind: "sniffing",
+    bytes: new Uint8Array(0),
+  }
+
+  constructor(
+    readonly port: TcpPort,
+    private readonly options: TcpListenOptions,
+    private readonly forget: (peer: Peer) => void,
+  ) {
+    this.name = formatAddress(port.peer)
+  }
+
+  onData(chunk: Uint8Array): void {
+    const state = this.#state
+    switch (state.kind) {
+      case "sniffing":
+        this.#sniff(state.bytes, chunk)
+        break
+      case "mux":
+        state.connection.received(chunk)
+        break
+      case "framed":
+        state.connection.received(chunk)
+        break
+    }
+    this.#noteUnfinished()
+  }
+
+  onDrain(): void {
+    if (this.#state.kind !== "sniffing") this.#state.connection.drained()
+  }
+
+  onClose(detail: string): void {
+    this.forget(this)
+    if (this.#state.kind !== "sniffing") this.options.observer.event({ type: "peer-lost", peer: this.name, detail })
+    this.#endLinks({ code: "peer-closed", detail })
+  }
+
+  /** Closes the connection from this side. */
+  drop(reason: CloseReason): void {
+    this.forget(this)
+    this.#endLinks(reason)
+    this.port.end()
+  }
+
+  /** The peer has done something wrong: it is told nothing and cut off. */
+  refuse(detail: string): void {
+    this.options.observer.event({ type: "peer-refused", peer: this.name, detail })
+    this.forget(this)
+    this.#endLinks({ code: "refused", detail })
+    this.port.abort()
+  }
+
+  #endLinks(reason: CloseReason): void {
+    const state = this.#state
+    if (state.kind === "mux") state.connection.close(reason)
+    if (state.kind === "framed") {
+      state.connection.close()
+      state.link.finish(reason)
+    }
+  }
+
+  #sniff(before: Uint8Array, chunk: Uint8Array): void {
+    const bytes = before.length === 0 ? chunk : Buffer.concat([before, chunk])
+    if (!startsLikePreface(bytes)) {
+      this.#becomeFramed()
+      this.onData(bytes)
+      return
+    }
+    if (bytes.length < MUX_PREFACE) {
+      this.#state = { kind: "sniffing", bytes }
+      return
+    }
+    const version = decodePreface(bytes.subarray(0, MUX_PREFACE))
+    if (version === undefined || version < 1) {
+      this.refuse(`it speaks version ${version} of the relay protocol, this server speaks ${MUX_VERSION}`)
+      return
+    }
+    this.#becomeMux()
+    if (bytes.length > MUX_PREFACE) this.onData(bytes.subarray(MUX_PREFACE))
+  }
+
+  #becomeMux(): void {
+    const { clock, observer } = this.options
+    this.spoken = true
+    this.port.write(encodePreface())
+    const connection = new MuxConnection({
+      port: this.port,
+      peer: this.name,
+      clock,
+      drops: observer,
+      onOpen: (flow, about) => this.#openFlow(flow, about.channel, about.application),
+      onFrame: () => {
+        this.unfinishedSince = undefined
+      },
+      onDead: (detail) => this.refuse(detail),
+    })
+    this.#state = { kind: "mux", connection }
+    observer.event({ type: "peer-connected", peer: this.name, protocol: "mux" })
+  }
+
+  #openFlow(flow: MuxFlow, channel: Channel, application: string): PeerLink {
+    const link = new PeerLink(`${application} via ${this.name}`, this.options.observer)
+    link.onTransmit = (datagram) => flow.send(datagram)
+    link.onRelease = (reason) => flow.close(reason)
+    this.options.onLink(link, channel)
+    return link
+  }
+
+  #becomeFramed(): void {
+    const { clock, observer, channel } = this.options
+    const link = new PeerLink(this.name, observer)
+    const connection = new FramedConnection({
+      port: this.port,
+      peer: this.name,
+      clock,
+      drops: observer,
+      maxAgeMs: MAX_AGE_MS[channel],
+      onDatagram: (datagram) => {
+        this.spoken = true
+        this.unfinishedSince = undefined
+        link.deliver(datagram)
+      },
+      onDead: (detail) => this.refuse(detail),
+    })
+    this.#state = { kind: "framed", connection, link }
+    link.onTransmit = (datagram) => connection.send(datagram)
+    // A Python client ends for good when its connection does, so an idle flow must not close it: a quiet
+    // connection goes on and begins a new flow with its next datagram.
+    link.onRelease = (reason) => this.#flowOver(link, reason)
+    observer.event({ type: "peer-connected", peer: this.name, protocol: "framed" })
+    this.options.onLink(link, channel)
+  }
+
+  #flowOver(link: PeerLink, reason: CloseReason): void {
+    if (this.#state.kind !== "framed" || this.#state.link !== link) return
+    if (reason.code === "idle" || reason.code === "evicted") {
+      this.#state.connection.close()
+      this.#state = { kind: "sniffing", bytes: new Uint8Array(0) }
+      return
+    }
+    if (reason.code !== "peer-closed" && reason.code !== "refused") this.drop(reason)
+  }
+
+  #noteUnfinished(): void {
+    const state = this.#state
+    const waiting = state.kind === "sniffing" ? state.bytes.length : state.connection.pendingBytes
+    if (waiting === 0) this.unfinishedSince = undefined
+    else this.unfinishedSince ??= this.options.clock.now()
+  }
+}
+
+/** A bound TCP port. */
+export class TcpListener {
+  readonly address: Address
+  readonly #options: TcpListenOptions
+  readonly #limits: TcpPeerLimits
+  readonly #server: TCPSocketListener<TcpState>
+  readonly #peers = new Set<Peer>()
+  readonly #perHost = new Map<string, number>()
+  readonly #timer: Timer
+
+  /** Binds at once; throws Bun's error with its `code` (EADDRINUSE, EADDRNOTAVAIL ...) when it cannot. */
+  constructor(options: TcpListenOptions) {
+    this.#options = options
+    this.#limits = options.limits ?? TCP_PEER_LIMITS
+    this.#server = Bun.listen<TcpState>({
+      hostname: options.address.host,
+      port: options.address.port,
+      ...(options.ipv6Only ? { ipv6Only: true } : {}),
+      socket: {
+        ...tcpHandlers,
+        open: (socket) => {
+          socket.data = { owner: undefined, over: false }
+          this.#accept(portOf(socket), (owner) => {
+            socket.data.owner = owner
+          })
+        },
+      },
+    })
+    this.address = { host: options.address.host, port: this.#server.port }
+    this.#timer = every(options.clock, 1000, () => this.#sweep())
+  }
+
+  /** Peers connected now. */
+  get peerCount(): number {
+    return this.#peers.size
+  }
+
+  /** Stops listening and ends every connection. */
+  close(): void {
+    this.#timer.cancel()
+    this.#server.stop()
+    for (const peer of [...this.#peers]) peer.drop({ code: "shutdown" })
+  }
+
+  #accept(port: TcpPort, own: (owner: TcpOwner) => void): void {
+    const { allow, observer } = this.#options
+    const host = unmapHost(port.peer.host)
+    const peer = new Peer(port, this.#options, (gone) => this.#forget(gone))
+    if (allow && !allow.allows(host)) {
+      observer.drop("not-allowed", host)
+      peer.refuse("its address is not in --allow")
+      return
+    }
+    if ((this.#perHost.get(host) ?? 0) >= this.#limits.perHost && !this.#makeRoom(host)) {
+      peer.refuse(`${host} has ${this.#limits.perHost} connections already`)
+      return
+    }
+    if (this.#peers.size >= this.#limits.total && !this.#makeRoom(undefined)) {
+      peer.refuse(`there are ${this.#limits.total} connections already`)
+      return
+    }
+    this.#peers.add(peer)
+    this.#perHost.set(host, (this.#perHost.get(host) ?? 0) + 1)
+    own(peer)
+  }
+
+  /** A connection that has never said anything whole gives way to a new one: silence must not fill the house. */
+  #makeRoom(host: string | undefined): boolean {
+    for (const peer of this.#peers) {
+      if (peer.spoken || (host !== undefined && unmapHost(peer.port.peer.host) !== host)) continue
+      peer.refuse("it made room for another, having said nothing")
+      return true
+    }
+    return false
+  }
+
+  #forget(peer: Peer): void {
+    if (!this.#peers.delete(peer)) return
+    const host = unmapHost(peer.port.peer.host)
+    const left = (this.#perHost.get(host) ?? 1) - 1
+    if (left > 0) this.#perHost.set(host, left)
+    else this.#perHost.delete(host)
+  }
+
+  #sweep(): void {
+    const now = this.#options.clock.now()
+    for (const peer of [...this.#peers]) {
+      if (peer.unfinishedSince !== undefined && now - peer.unfinishedSince >= FRAME_DEADLINE_MS) {
+        peer.refuse(`it did not finish a frame in ${FRAME_DEADLINE_MS / 1000} s`)
+      }
+    }
+  }
+}

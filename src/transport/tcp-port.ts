@@ -1,0 +1,157 @@
+/**
+ * One TCP connection as the rest of the relay sees it: writes that may be short, bytes that come, one end. The only
+ * file that calls Bun.connect; listening is tcp-accept's.
+ */
+import type { Socket } from "bun"
+import { type Address, formatAddress, unmapHost } from "./address.ts"
+import type { Clock } from "./clock.ts"
+
+/** A connected socket. */
+export interface TcpPort {
+  readonly peer: Address
+  /** Bytes taken by the system, 0 when it takes none now (then `onDrain` follows); never throws. */
+  write(bytes: Uint8Array): number
+  /** Ends the connection after what the system has taken; nothing more is said to the owner. */
+  end(): void
+  /** Resets the connection; nothing more is said to the owner. */
+  abort(): void
+}
+
+/** What the owner of a connection wants to hear. */
+export interface TcpOwner {
+  onData(chunk: Uint8Array): void
+  onDrain(): void
+  /** The other side or the network ended it; `detail` is for people. Called at most once. */
+  onClose(detail: string): void
+}
+
+/** Keepalive probes begin after this long without traffic. */
+const KEEPALIVE_MS = 15_000
+
+/** What a Bun socket carries as its `data`. */
+export interface TcpState {
+  owner: TcpOwner | undefined
+  over: boolean
+}
+
+/** Wraps a Bun socket that is open and sets its options. */
+export function portOf(socket: Socket<TcpState>): TcpPort {
+  socket.setNoDelay(true)
+  socket.setKeepAlive(true, KEEPALIVE_MS)
+  const peer = { host: unmapHost(socket.remoteAddress), port: socket.remotePort }
+  return {
+    peer,
+    write: (bytes) => (socket.data.over ? 0 : Math.max(0, socket.write(bytes))),
+    end() {
+      socket.data.over = true
+      socket.data.owner = undefined
+      socket.end()
+    },
+    abort() {
+      socket.data.over = true
+      socket.data.owner = undefined
+      socket.terminate()
+    },
+  }
+}
+
+/** Bun's handlers, passing events to the owner in each socket's data. Never async: Bun does not serialise those. */
+export const tcpHandlers = {
+  binaryType: "uint8array" as const,
+  data(socket: Socket<TcpState>, chunk: Uint8Array) {
+    socket.data.owner?.onData(chunk)
+  },
+  drain(socket: Socket<TcpState>) {
+    socket.data.owner?.onDrain()
+  },
+  end(socket: Socket<TcpState>) {
+    socket.end()
+  },
+  error(socket: Socket<TcpState>, error: Error) {
+    ended(socket, error.message)
+  },
+  close(socket: Socket<TcpState>, error?: Error) {
+    ended(socket, error ? error.message : "closed by the other side")
+  },
+}
+
+function ended(socket: Socket<TcpState>, detail: string): void {
+  const { owner } = socket.data
+  socket.data.over = true
+  socket.data.owner = undefined
+  owner?.onClose(detail)
+}
+
+/** How a connection attempt ends; `ownNetwork` tells this machine's own trouble from the far end's. */
+export type ConnectResult =
+  | { ok: true; port: TcpPort }
+  | { ok: false; code: string; detail: string; ownNetwork: boolean }
+
+/** Errors that say that this machine has no network now, rather than anything about the far end. */
+const OWN_NETWORK = new Set(["ENETUNREACH", "ENETDOWN", "EADDRNOTAVAIL", "EHOSTUNREACH", "EHOSTDOWN"])
+
+/** Connects; resolves within `timeoutMs` and never rejects. `ownerOf` is asked once, when the connection is open. */
+export function connectTcp(options: {
+  address: Address
+  timeoutMs: number
+  clock: Clock
+  ownerOf: (port: TcpPort) => TcpOwner
+}): Promise<ConnectResult> {
+  const { address, timeoutMs, clock, ownerOf } = options
+  return new Promise((resolve) => {
+    let late = false
+    const timer = clock.after(timeoutMs, () => {
+      late = true
+      resolve({
+        ok: false,
+        code: "ETIMEDOUT",
+        detail: `no answer from ${formatAddress(address)} in ${timeoutMs / 1000} s`,
+        ownNetwork: false,
+      })
+    })
+    Bun.connect<TcpState>({
+      hostname: address.host,
+      port: address.port,
+      data: { owner: undefined, over: false },
+      socket: {
+        ...tcpHandlers,
+        open(socket) {
+          timer.cancel()
+          if (late) {
+            socket.terminate()
+            return
+          }
+          const port = portOf(socket)
+          socket.data.owner = ownerOf(port)
+          resolve({ ok: true, port })
+        },
+        connectError(_socket, error) {
+          fail(error)
+        },
+      },
+    }).catch(fail)
+
+    function fail(error: Error & { code?: string }): void {
+      timer.cancel()
+      if (late) return
+      late = true
+      const code = error.code ?? "EIO"
+      resolve({ ok: false, code, detail: connectDetail(code, address), ownNetwork: OWN_NETWORK.has(code) })
+    }
+  })
+}
+
+function connectDetail(code: string, address: Address): string {
+  const where = formatAddress(address)
+  switch (code) {
+    case "ECONNREFUSED":
+      return `${where} refuses: no relay server listens there on TCP`
+    case "ENETUNREACH":
+    case "ENETDOWN":
+      return `this machine has no network to ${where}`
+    case "EHOSTUNREACH":
+      return `no route to ${where}`
+    default:
+      return `${where}: ${code}`
+  }
+}
