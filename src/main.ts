@@ -12,6 +12,13 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   })
 }
 
+// The last resort of a program that must run for months: a fault is told and the relay goes on.
+for (const kind of ["uncaughtException", "unhandledRejection"] as const) {
+  process.on(kind, (error: unknown) => {
+    process.stderr.write(`a fault in the program itself, please report it: ${(error as Error)?.stack ?? error}\n`)
+  })
+}
+
 const io: CommandIo = {
   stdout: (text) => void process.stdout.write(text),
   stderr: (text) => void process.stderr.write(text),

@@ -11,7 +11,7 @@ import type { AllowList } from "./allow.ts"
 import { type Clock, every, type Timer } from "./clock.ts"
 import { FramedConnection } from "./framed-connection.ts"
 import { BaseLink, type CloseReason, type Link } from "./link.ts"
-import { MAX_AGE_MS, MuxConnection, type MuxFlow } from "./mux-connection.ts"
+import { MAX_AGE_MS, MuxConnection, type MuxFlow, type MuxFlowOwner } from "./mux-connection.ts"
 import { portOf, type TcpOwner, type TcpPort, type TcpState, tcpHandlers } from "./tcp-port.ts"
 
 /** TCP peers that a listener takes. */
@@ -181,12 +181,12 @@ class Peer implements TcpOwner {
     observer.event({ type: "peer-connected", peer: this.name, protocol: "mux" })
   }
 
-  #openFlow(flow: MuxFlow, channel: Channel, application: string): PeerLink {
+  #openFlow(flow: MuxFlow, channel: Channel, application: string): MuxFlowOwner {
     const link = new PeerLink(`${application} via ${this.name}`, this.options.observer)
     link.onTransmit = (datagram) => flow.send(datagram)
     link.onRelease = (reason) => flow.close(reason)
     this.options.onLink(link, channel)
-    return link
+    return { onDatagram: (datagram) => link.deliver(datagram), onClose: (reason) => link.finish(reason) }
   }
 
   #becomeFramed(): void {
