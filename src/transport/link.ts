@@ -32,7 +32,7 @@ export type CloseCode =
 export interface Link {
   /** The far end, `192.0.2.7:40112`, for logs and metrics. */
   readonly peer: string
-  /** Never throws, never blocks; what cannot go is dropped and counted. */
+  /** Never throws, never blocks; what cannot go is dropped and counted. May keep the datagram: do not change it after. */
   send(datagram: Uint8Array): void
   /** Set once. Datagrams that came before are held (bounded) and delivered when it is set. */
   set onDatagram(handler: (datagram: Uint8Array) => void)
@@ -58,6 +58,9 @@ export interface Listener {
  */
 export type Dial = (application: string) => Link
 
+/** The longest datagram that a link carries, in bytes: what UDP over IPv4 can. */
+export const MAX_DATAGRAM = 65_507
+
 /** Datagrams and bytes that a link keeps before `onDatagram` is set. */
 export const HOLD_LIMIT = { datagrams: 256, bytes: 1 << 20 } as const
 
@@ -75,7 +78,7 @@ export abstract class BaseLink implements Link {
     this.drops = drops
   }
 
-  /** Carries a datagram out; called only while the link is open. */
+  /** Carries a datagram of at most MAX_DATAGRAM bytes out; called only while the link is open. */
   protected abstract transmit(datagram: Uint8Array): void
   /** Lets go of whatever carries the link; called once, before `onClose`. */
   protected abstract release(reason: CloseReason): void
@@ -86,16 +89,23 @@ export abstract class BaseLink implements Link {
 
   send(datagram: Uint8Array): void {
     if (this.#reason) this.drops.drop("closed", this.peer)
+    else if (datagram.length > MAX_DATAGRAM) this.drops.drop("oversize", this.peer)
     else this.transmit(datagram)
   }
 
   set onDatagram(handler: (datagram: Uint8Array) => void) {
     this.#onDatagram = handler
-    const held = this.#held
-    this.#held = []
-    this.#heldBytes = 0
-    for (const datagram of held) handler(datagram)
-    if (this.#reason && this.#onClose) this.#announceClose()
+    const failures: unknown[] = []
+    // The handler may close the link, which empties the hold; it may throw, and still be owed the rest.
+    for (let datagram = this.#unhold(); datagram; datagram = this.#unhold()) {
+      try {
+        handler(datagram)
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    if (this.#reason) this.#announceClose()
+    if (failures.length > 0) throw failures[0]
   }
 
   set onClose(handler: (reason: CloseReason) => void) {
@@ -105,23 +115,36 @@ export abstract class BaseLink implements Link {
   }
 
   close(reason: CloseReason = { code: "closed" }): void {
+    if (this.#held.length > 0) this.drops.drop("closed", this.peer, this.#held.length)
     this.#held = []
-    this.finish(reason)
+    this.#heldBytes = 0
+    // The far end may have ended it before, with datagrams still held that now nobody will ask for.
+    if (this.#reason) this.#announceClose()
+    else this.finish(reason)
   }
 
   /** A datagram has come from the far end. */
   protected deliver(datagram: Uint8Array): void {
-    if (this.#reason) return
-    if (this.#onDatagram) {
+    if (this.#reason) {
+      this.drops.drop("closed", this.peer)
+      return
+    }
+    if (this.#onDatagram && this.#held.length === 0) {
       this.#onDatagram(datagram)
       return
     }
     this.#held.push(datagram)
     this.#heldBytes += datagram.length
     while (this.#held.length > HOLD_LIMIT.datagrams || this.#heldBytes > HOLD_LIMIT.bytes) {
-      this.#heldBytes -= this.#held.shift()?.length ?? 0
+      this.#unhold()
       this.drops.drop("hold-full", this.peer)
     }
+  }
+
+  #unhold(): Uint8Array | undefined {
+    const oldest = this.#held.shift()
+    this.#heldBytes -= oldest?.length ?? 0
+    return oldest
   }
 
   /** The link is over; further calls do nothing. */

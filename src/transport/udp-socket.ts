@@ -5,9 +5,7 @@
  * proofs.
  */
 import type { DropReason } from "../observe/observer.ts"
-
-/** The largest payload that UDP over IPv4 carries, in bytes. */
-export const MAX_DATAGRAM = 65_507
+import { MAX_DATAGRAM } from "./link.ts"
 
 /** The part of Bun's socket that the relay uses. Host and port are given to unconnected sockets only. */
 export interface RawSocket {
