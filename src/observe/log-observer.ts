@@ -29,6 +29,8 @@ const words: Record<DropReason, string> = {
   "absorbed-repeat": "that repeat a request still being answered",
   "slot-wait": "because the board was busy",
   "boot-refused": "of a boot that was not its turn",
+  "answered-repeat": "that had been answered: got the same answer again",
+  "memory-full": "(remembered answers) to make room for newer ones",
 }
 
 /** Events that come once a datagram or once a connection of a stranger: a flood of them must not fill a disk. */

@@ -35,6 +35,10 @@ export type DropReason =
   | "slot-wait"
   /** A boot datagram of a client that may not boot now. */
   | "boot-refused"
+  /** A repeat of a request that has had its answer: the client got that answer again, the board nothing. */
+  | "answered-repeat"
+  /** A remembered answer made room for newer ones before its time was over. */
+  | "memory-full"
 
 /** Takes note of lost datagrams. */
 export interface Drops {

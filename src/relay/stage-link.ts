@@ -2,15 +2,26 @@
 import type { Drops } from "../observe/observer.ts"
 import { BaseLink, type CloseReason, type Link } from "../transport/link.ts"
 
-/** Passes datagrams both ways; override `outward` and `inward` to look, hold, change or drop. */
+/**
+ * Passes datagrams both ways; override `outward` and `inward` to look, hold, change or drop. The inner link is listened
+ * to only once this one has a listener, never from the constructor: a subclass's fields do not exist yet in there.
+ */
 export class StageLink extends BaseLink {
   protected readonly inner: Link
 
   constructor(inner: Link, drops: Drops) {
     super(drops)
     this.inner = inner
-    inner.onDatagram = (datagram) => this.inward(datagram)
-    inner.onClose = (reason) => this.finish(reason)
+  }
+
+  override set onDatagram(handler: (datagram: Uint8Array) => void) {
+    super.onDatagram = handler
+    this.inner.onDatagram = (datagram) => this.inward(datagram)
+  }
+
+  override set onClose(handler: (reason: CloseReason) => void) {
+    super.onClose = handler
+    this.inner.onClose = (reason) => this.finish(reason)
   }
 
   get peer(): string {
