@@ -55,10 +55,10 @@ async function startAll(): Promise<{ scpPort: number; bootPort: number }> {
   const tunnels = ["--scp-tunnel-port", `${scpTunnel}`, "--boot-tunnel-port", `${bootTunnel}`]
   const boardPorts = ["--scp-port", portOf(at.scp), "--boot-port", portOf(at.boot)]
   const server = start("server", ["-s", LOOPBACK, "--bind", LOOPBACK, ...boardPorts, ...tunnels])
-  await server.waitForLine(/listening/i)
+  await server.waitForLine(/listening for boot/i)
   const localPorts = ["--scp-port", `${scpPort}`, "--boot-port", `${bootPort}`]
   const client = start("client", ["-c", LOOPBACK, "-t", ...localPorts, ...tunnels])
-  await client.waitForLine(/listening/i)
+  await client.waitForLine(/listening for boot/i)
   return { scpPort, bootPort }
 }
 

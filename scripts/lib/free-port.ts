@@ -35,3 +35,12 @@ export async function freePorts(count: number, host = "127.0.0.1"): Promise<numb
 export async function freePort(host = "127.0.0.1"): Promise<number> {
   return (await freePorts(1, host))[0]!
 }
+
+/** Waits until some program has taken `port` for UDP or TCP. Throws Error after 10 s. */
+export async function untilTaken(port: number, host = "127.0.0.1"): Promise<void> {
+  const deadline = performance.now() + 10_000
+  while (await isFree(port, host)) {
+    if (performance.now() > deadline) throw new Error(`Nothing has listened on ${host}:${port} after 10 s`)
+    await Bun.sleep(10)
+  }
+}

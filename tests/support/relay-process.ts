@@ -5,7 +5,7 @@
  *     await using board = await startBoard()
  *     const [scp, boot, scpTunnel, bootTunnel] = await freePorts(4)
  *     await using server = startRelay(["-s", "127.0.0.1", "--scp-port", `${board.scp.port}`, …])
- *     await server.waitForLine(/listening/i)
+ *     await server.waitForLine(/listening for boot/i)
  */
 import { type Child, type ChildOptions, startChild } from "../../scripts/lib/child.ts"
 import { relayCommand } from "../../scripts/lib/relay-command.ts"
