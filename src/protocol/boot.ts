@@ -78,7 +78,8 @@ export function blockNumber(message: BootMessage): number {
 
 /** `bytes` with the four bytes of every word reversed: image order to wire order and back. A tail shorter than a word is kept. */
 export function swapWords(bytes: Uint8Array): Uint8Array {
-  const swapped = bytes.slice()
+  // Not slice(): a Buffer's would be a view of the same bytes.
+  const swapped = new Uint8Array(bytes)
   for (let i = 0; i + 4 <= swapped.length; i += 4) {
     swapped[i] = bytes[i + 3]!
     swapped[i + 1] = bytes[i + 2]!

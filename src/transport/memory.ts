@@ -44,7 +44,7 @@ class MemoryLink extends BaseLink {
         this.drops.drop("fault", this.peer)
         continue
       }
-      const bytes = datagram.slice()
+      const bytes = new Uint8Array(datagram)
       clock.after(delayMs + random() * jitterMs, () => this.other?.deliver(bytes))
     }
   }
