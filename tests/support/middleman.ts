@@ -1,0 +1,120 @@
+/** A TCP middle-man that a test makes fail: it can stop reading, swallow, reset or hold what passes. */
+import type { Socket, TCPSocketListener } from "bun"
+
+interface Pair {
+  readonly near: Socket<unknown>
+  far: Socket<unknown> | undefined
+  pending: Uint8Array[]
+}
+
+/** Stands between a client and a server. */
+export class Middleman implements Disposable {
+  /** Connections accepted so far. */
+  accepted = 0
+  /** Bytes that have come from clients. */
+  fromClients = 0
+  #pairs = new Set<Pair>()
+  #mode: "pass" | "stop-reading" | "blackhole" | "refuse" = "pass"
+  readonly #listener: TCPSocketListener<unknown>
+
+  constructor(private targetPort: number) {
+    const pairs = new Map<Socket<unknown>, Pair>()
+    this.#listener = Bun.listen({
+      hostname: "127.0.0.1",
+      port: 0,
+      socket: {
+        binaryType: "uint8array",
+        open: (near) => {
+          this.accepted++
+          const pair: Pair = { near, far: undefined, pending: [] }
+          pairs.set(near, pair)
+          this.#pairs.add(pair)
+          if (this.#mode === "refuse") near.terminate()
+          else if (this.#mode === "stop-reading") near.pause()
+          else this.#dial(pair)
+        },
+        data: (near, chunk) => {
+          const pair = pairs.get(near)
+          this.fromClients += chunk.length
+          if (!pair || this.#mode === "blackhole") return
+          if (pair.far) pair.far.write(chunk)
+          else pair.pending.push(new Uint8Array(chunk))
+        },
+        close: (near) => {
+          const pair = pairs.get(near)
+          pairs.delete(near)
+          if (!pair) return
+          this.#pairs.delete(pair)
+          if (this.#mode !== "blackhole") pair.far?.end()
+        },
+        error() {},
+      },
+    })
+  }
+
+  get port(): number {
+    return this.#listener.port
+  }
+
+  /** Connections now. */
+  get connections(): number {
+    return this.#pairs.size
+  }
+
+  /** Passes bytes again, for new connections and those that only stopped reading. */
+  pass(): void {
+    this.#mode = "pass"
+    for (const pair of this.#pairs) pair.near.resume()
+  }
+
+  /** Leaves what clients send in the system's buffers: written, accepted, never delivered. */
+  stopReading(): void {
+    this.#mode = "stop-reading"
+    for (const { near } of this.#pairs) near.pause()
+  }
+
+  /** Both ends stay open and hear nothing of each other. */
+  blackhole(): void {
+    this.#mode = "blackhole"
+  }
+
+  /** New connections are reset at once. */
+  refuse(): void {
+    this.#mode = "refuse"
+  }
+
+  /** Resets every connection, both ways. */
+  cut(): void {
+    for (const { near, far } of [...this.#pairs]) {
+      near.terminate()
+      far?.terminate()
+    }
+    this.#pairs.clear()
+  }
+
+  [Symbol.dispose](): void {
+    this.cut()
+    this.#listener.stop(true)
+  }
+
+  #dial(pair: Pair): void {
+    Bun.connect({
+      hostname: "127.0.0.1",
+      port: this.targetPort,
+      socket: {
+        binaryType: "uint8array",
+        open: (far) => {
+          pair.far = far
+          for (const chunk of pair.pending.splice(0)) far.write(chunk)
+        },
+        data: (_far, chunk) => {
+          if (this.#mode !== "blackhole") pair.near.write(chunk)
+        },
+        close: () => {
+          if (this.#mode !== "blackhole") pair.near.end()
+        },
+        error() {},
+      },
+    }).catch(() => pair.near.terminate())
+  }
+}
