@@ -92,9 +92,7 @@ export function loadSetReceiveBuffer(): SetReceiveBuffer {
   }
   return (fd, wantedBytes) => {
     // macOS refuses what is over its limit rather than granting the limit, so ask for less until it agrees.
-    for (let bytes = wantedBytes; bytes >= 1 << 18; bytes /= 2) {
-      if (set(fd, constants.receiveBuffer, bytes)) break
-    }
+    for (let bytes = wantedBytes; !set(fd, constants.receiveBuffer, bytes) && bytes > 1 << 18; ) bytes /= 2
     const granted = (): number | undefined => {
       length[0] = 4
       if (getsockopt(fd, constants.level, constants.receiveBuffer, value, length) !== 0) return undefined
