@@ -22,7 +22,7 @@ import {
   withSequence,
 } from "./scp-classify.ts"
 import { type ExchangeEvent, type ExchangeState, stepExchange } from "./scp-exchange.ts"
-import { AnswerMemory, REMEMBER_MS, REMEMBER_NEVER_AGAIN_MS } from "./scp-memory.ts"
+import { AnswerMemory, REMEMBER_MOVING_MS, REMEMBER_MS, REMEMBER_NEVER_AGAIN_MS } from "./scp-memory.ts"
 import { SequenceWatch } from "./scp-sequence-watch.ts"
 import { QUICK_LIFE_MS, Slots, TAG_LIFE_MS } from "./scp-slots.ts"
 import { type Traits, traitsOf } from "./scp-traits.ts"
@@ -230,8 +230,7 @@ class GuardedLink extends StageLink {
     const answer = withSequence(reply, clientSequence)
     // An error means "not done" or "perhaps": SpiNNMan's repeat of it, the same bytes, is a new try and must pass.
     if (reply[SCP_OFFSET] === Result.OK) {
-      const lifeMs = traits.effect === "never-again" ? REMEMBER_NEVER_AGAIN_MS : REMEMBER_MS
-      this.#memoryOf(traits)?.remember(clientSequence, request, answer, now, lifeMs)
+      this.#memoryOf(traits)?.remember(clientSequence, request, answer, now, this.#rememberMs(traits))
     }
     this.#board.slots.free(exchange)
     this.deliver(answer)
@@ -258,6 +257,11 @@ class GuardedLink extends StageLink {
       case "never-again":
         return this.#once
     }
+  }
+
+  #rememberMs(traits: Traits): number {
+    if (traits.effect === "never-again") return REMEMBER_NEVER_AGAIN_MS
+    return this.#watch.moving ? REMEMBER_MOVING_MS : REMEMBER_MS
   }
 
   #takeSequence(): number {

@@ -4,8 +4,10 @@
  */
 import { sameRequest } from "./scp-classify.ts"
 
-/** Repeats come while a client is still waiting: rig gives up after 2.5 s, others ask once a second. */
+/** Repeats come while a client still waits: rig and Perl ask every 0.5 s and give up after 2.5 s. */
 export const REMEMBER_MS = 5_000
+/** Where sequence numbers move a client is at work; SpiNNMan and Java go on asking for 11 s, through any loss. */
+export const REMEMBER_MOVING_MS = 12_000
 /** Power, reset and flash: rig repeats a power-on for 27 s (5 tries of 5.5 s); twice that. */
 export const REMEMBER_NEVER_AGAIN_MS = 60_000
 
@@ -18,7 +20,8 @@ export interface MemoryLimits {
 interface Remembered {
   readonly request: Uint8Array
   readonly answer: Uint8Array
-  readonly until: number
+  readonly lifeMs: number
+  until: number
 }
 
 /** The answers of one flow, by the client's sequence number. */
@@ -39,7 +42,7 @@ export class AnswerMemory {
   /** Keeps `answer` to `request`, the client's own bytes (they may differ in the sequence number). */
   remember(sequence: number, request: Uint8Array, answer: Uint8Array, now: number, lifeMs: number): void {
     this.#forget(sequence)
-    this.#entries.set(sequence, { request, answer, until: now + lifeMs })
+    this.#entries.set(sequence, { request, answer, lifeMs, until: now + lifeMs })
     this.#bytes += request.length + answer.length
     for (const [oldest, entry] of this.#entries) {
       const full = this.#entries.size > this.limits.entries || this.#bytes > this.limits.bytes
@@ -49,7 +52,7 @@ export class AnswerMemory {
     }
   }
 
-  /** The answer to an earlier request of the same bytes, or undefined. */
+  /** The answer to an earlier request of the same bytes, or undefined. A client that still asks keeps it alive. */
   recall(sequence: number, request: Uint8Array, now: number): Uint8Array | undefined {
     const entry = this.#entries.get(sequence)
     if (!entry) return undefined
@@ -57,7 +60,9 @@ export class AnswerMemory {
       this.#forget(sequence)
       return undefined
     }
-    return sameRequest(entry.request, request) ? entry.answer : undefined
+    if (!sameRequest(entry.request, request)) return undefined
+    entry.until = now + entry.lifeMs
+    return entry.answer
   }
 
   #forget(sequence: number): void {

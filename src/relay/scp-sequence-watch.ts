@@ -21,6 +21,11 @@ export class SequenceWatch {
     return this.#still
   }
 
+  /** True once the flow has used a second number, and as long as they move. */
+  get moving(): boolean {
+    return this.#moved && !this.#still
+  }
+
   /** A request, new or repeated, has come from the application. */
   note(sequence: number, request: Uint8Array): void {
     this.#sends++
