@@ -149,9 +149,8 @@ export class MuxConnection {
         if (!this.#flows.has(id)) this.#options.drops.drop("closed", this.#options.peer)
         else if (datagram.length > MUX_MAX_PAYLOAD) this.#options.drops.drop("oversize", this.#options.peer)
         else {
-          if (this.#options.onOpen === undefined && channel === "scp") {
-            this.#heartbeat.expecting(this.#options.clock.now())
-          }
+          // A client's datagrams want answers; a boot has none, but must not wait 30 s to learn that nobody is there.
+          if (this.#options.onOpen === undefined) this.#heartbeat.expecting(this.#options.clock.now())
           this.#outbox.push(encodeData(id, datagram), maxAgeMs)
         }
       },

@@ -7,7 +7,7 @@ export class Application implements Disposable {
 
   private constructor(
     private readonly socket: Bun.udp.ConnectedSocket<"uint8array">,
-    private readonly take: { handler: (datagram: Uint8Array) => void },
+    take: { handler: (datagram: Uint8Array) => void },
   ) {
     take.handler = (datagram) => {
       const waiting = this.#waiting.shift()

@@ -5,6 +5,8 @@ interface Pair {
   readonly near: Socket<unknown>
   far: Socket<unknown> | undefined
   pending: Uint8Array[]
+  /** Nothing passes any more, and neither end is told. */
+  dead: boolean
 }
 
 /** Stands between a client and a server. */
@@ -14,7 +16,7 @@ export class Middleman implements Disposable {
   /** Bytes that have come from clients. */
   fromClients = 0
   #pairs = new Set<Pair>()
-  #mode: "pass" | "stop-reading" | "blackhole" | "refuse" = "pass"
+  #mode: "pass" | "stop-reading" | "refuse" = "pass"
   readonly #listener: TCPSocketListener<unknown>
 
   constructor(private targetPort: number) {
@@ -26,7 +28,7 @@ export class Middleman implements Disposable {
         binaryType: "uint8array",
         open: (near) => {
           this.accepted++
-          const pair: Pair = { near, far: undefined, pending: [] }
+          const pair: Pair = { near, far: undefined, pending: [], dead: false }
           pairs.set(near, pair)
           this.#pairs.add(pair)
           if (this.#mode === "refuse") near.terminate()
@@ -36,7 +38,7 @@ export class Middleman implements Disposable {
         data: (near, chunk) => {
           const pair = pairs.get(near)
           this.fromClients += chunk.length
-          if (!pair || this.#mode === "blackhole") return
+          if (!pair || pair.dead) return
           if (pair.far) pair.far.write(chunk)
           else pair.pending.push(new Uint8Array(chunk))
         },
@@ -45,7 +47,7 @@ export class Middleman implements Disposable {
           pairs.delete(near)
           if (!pair) return
           this.#pairs.delete(pair)
-          if (this.#mode !== "blackhole") pair.far?.end()
+          if (!pair.dead) pair.far?.end()
         },
         error() {},
       },
@@ -73,9 +75,9 @@ export class Middleman implements Disposable {
     for (const { near } of this.#pairs) near.pause()
   }
 
-  /** Both ends stay open and hear nothing of each other. */
+  /** Both ends of today's connections stay open and hear nothing of each other again; new ones pass. */
   blackhole(): void {
-    this.#mode = "blackhole"
+    for (const pair of this.#pairs) pair.dead = true
   }
 
   /** New connections are reset at once. */
@@ -108,10 +110,10 @@ export class Middleman implements Disposable {
           for (const chunk of pair.pending.splice(0)) far.write(chunk)
         },
         data: (_far, chunk) => {
-          if (this.#mode !== "blackhole") pair.near.write(chunk)
+          if (!pair.dead) pair.near.write(chunk)
         },
         close: () => {
-          if (this.#mode !== "blackhole") pair.near.end()
+          if (!pair.dead) pair.near.end()
         },
         error() {},
       },
