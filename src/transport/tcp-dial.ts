@@ -52,6 +52,8 @@ export interface TcpDialOptions {
 export const CONNECT_TIMEOUT_MS = 5_000
 /** A server that has not answered the greeting in this time (or three connect times, on a slow path) is a Python one. */
 export const GREETING_TIMEOUT_MS = 1_000
+/** How long a server that did not answer the greeting may take to end that connection on its side. */
+export const PARTING_TIMEOUT_MS = 5_000
 /** A connection that lived this long resets the backoff. */
 export const STABLE_MS = 5_000
 /** What a link keeps while there is no connection. */
@@ -62,6 +64,7 @@ type State =
   | { kind: "waiting"; timer: Timer }
   | { kind: "connecting" }
   | { kind: "greeting"; port: TcpPort; timer: Timer; bytes: Uint8Array }
+  | { kind: "parting"; port: TcpPort; timer: Timer; bytes: Uint8Array }
   | { kind: "mux"; port: TcpPort; connection: MuxConnection; since: number }
   | { kind: "framed"; port: TcpPort; connection: FramedConnection; since: number }
   | { kind: "closed" }
@@ -183,12 +186,12 @@ export class TcpCarrier {
   close(): void {
     const state = this.#state
     this.#state = { kind: "closed" }
-    if (state.kind === "waiting" || state.kind === "greeting") state.timer.cancel()
+    if (state.kind === "waiting" || state.kind === "greeting" || state.kind === "parting") state.timer.cancel()
     for (const link of [...this.#links.values()]) link.finish({ code: "shutdown" })
     this.#links.clear()
     if (state.kind === "mux") state.connection.close({ code: "shutdown" })
     if (state.kind === "framed") state.connection.close()
-    if (state.kind === "greeting" || state.kind === "mux" || state.kind === "framed") state.port.end()
+    if ("port" in state) state.port.end()
   }
 
   /** A link has ended; its flow on the connection goes too. */
@@ -240,12 +243,20 @@ export class TcpCarrier {
     }
   }
 
-  /** The server does not answer our greeting: it is a Python one, which a second connection would cut off. */
+  /**
+   * The server does not answer our greeting: it is a Python one. A reset would end its process, and a next connection
+   * that it finds together with this one's end makes it wait for bytes on the new one, deaf to all else: so it is told
+   * the end, and called again when it has ended its side.
+   */
   #notOurs(port: TcpPort): void {
     if (this.#state.kind === "greeting") this.#state.timer.cancel()
     this.#plainNext = true
-    port.abort()
-    this.#connect()
+    const timer = this.#options.clock.after(PARTING_TIMEOUT_MS, () => {
+      port.abort()
+      this.#connect()
+    })
+    this.#state = { kind: "parting", port, timer, bytes: new Uint8Array(0) }
+    port.endSending()
   }
 
   #received(chunk: Uint8Array): void {
@@ -253,6 +264,9 @@ export class TcpCarrier {
     switch (state.kind) {
       case "greeting":
         this.#greeted(state, chunk)
+        return
+      case "parting":
+        this.#answeredLate(state, chunk)
         return
       case "mux":
       case "framed":
@@ -283,6 +297,15 @@ export class TcpCarrier {
     }
     this.#becomeMux(state.port)
     if (bytes.length > MUX_PREFACE) this.#received(bytes.subarray(MUX_PREFACE))
+  }
+
+  /** A server of ours that was slow to answer is greeted again. */
+  #answeredLate(state: Extract<State, { kind: "parting" }>, chunk: Uint8Array): void {
+    if (state.bytes.length >= MUX_PREFACE) return
+    const bytes = Buffer.concat([state.bytes, chunk])
+    this.#state = { ...state, bytes }
+    if (bytes.length < MUX_PREFACE) return
+    if (startsLikePreface(bytes) && decodePreface(bytes.subarray(0, MUX_PREFACE)) !== undefined) this.#plainNext = false
   }
 
   #becomeMux(port: TcpPort): void {
@@ -316,7 +339,7 @@ export class TcpCarrier {
         else observer.drop("unmatched", this.target)
       },
       onDead: (detail) => {
-        port.abort()
+        port.end()
         this.#lost(detail)
       },
     })
@@ -365,6 +388,11 @@ export class TcpCarrier {
     if (state.kind === "greeting") {
       state.timer.cancel()
       this.#plainNext = true
+      this.#connect()
+      return
+    }
+    if (state.kind === "parting") {
+      state.timer.cancel()
       this.#connect()
       return
     }

@@ -13,6 +13,8 @@ export interface TcpPort {
   write(bytes: Uint8Array): number
   /** Ends the connection after what the system has taken; nothing more is said to the owner. */
   end(): void
+  /** Ends this side only, without a reset: the owner still hears what comes, and of the other side's end. */
+  endSending(): void
   /** Resets the connection; nothing more is said to the owner. */
   abort(): void
 }
@@ -46,6 +48,10 @@ export function portOf(socket: Socket<TcpState>): TcpPort {
       socket.data.over = true
       socket.data.owner = undefined
       socket.end()
+    },
+    endSending() {
+      socket.data.over = true
+      socket.shutdown()
     },
     abort() {
       socket.data.over = true
