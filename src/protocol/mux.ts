@@ -188,7 +188,7 @@ function decodeOpen(flow: number, payload: Uint8Array): MuxFrame | { type: "bad"
     type: "open",
     flow,
     channel,
-    board: decoder.decode(payload.subarray(2, 2 + nameLength)),
+    board: printable(decoder.decode(payload.subarray(2, 2 + nameLength))),
     application: printable(decoder.decode(payload.subarray(2 + nameLength))),
   }
 }
@@ -201,7 +201,7 @@ function decodeClose(flow: number, payload: Uint8Array): MuxFrame {
     : { type: "close", flow, code: words.slice(0, space), detail: words.slice(space + 1) }
 }
 
-/** What a stranger sends ends up in logs: control characters must not reach a terminal. */
+/** What a stranger sends ends up in logs: characters that steer a terminal or turn text around must not get there. */
 function printable(value: string): string {
-  return value.replace(/[^\x20-\x7e\u00a0-\uffff]/g, "?")
+  return value.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "?")
 }
