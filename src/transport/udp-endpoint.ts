@@ -12,12 +12,18 @@ import { BaseLink, type CloseReason, type Link } from "./link.ts"
 import { isLinkLocal } from "./local-addresses.ts"
 import type { Random } from "./random.ts"
 import type { ReceiveBuffers } from "./receive-buffer.ts"
-import { errorCode, type OpenSocket, type RawSocket, SENT_DROP, type SocketOwner, trySend } from "./udp-socket.ts"
+import {
+  errorCode,
+  type OpenSocket,
+  type RawSocket,
+  SEND_AGAIN_MS,
+  SENT_DROP,
+  type SocketOwner,
+  trySend,
+} from "./udp-socket.ts"
 
 /** What waits while the system's send buffer is full or the socket is being opened again. */
 export const SEND_QUEUE: QueueLimits = { datagrams: 64, bytes: 256 << 10, ageMs: 1_000 }
-/** A full send buffer is tried again after this, should Bun never say that it drained (oven-sh/bun#42999). */
-export const SEND_AGAIN_MS = 5
 
 /** What an endpoint needs from its listener. */
 export interface EndpointContext {
@@ -83,7 +89,10 @@ export class UdpEndpoint implements SocketOwner {
   ) {
     this.#context = context
     this.#backoff = new Backoff({ ...RETRY, random: context.random })
-    this.#queue = new DatagramQueue(SEND_QUEUE, context.clock, (reason, link) => this.#drop(reason, link))
+    this.#queue = new DatagramQueue(SEND_QUEUE, context.clock, (reason, link) =>
+      // With a socket there, it is the system that did not take them.
+      this.#drop(reason === "queue-full" && this.#socket ? "send-buffer-full" : reason, link),
+    )
   }
 
   get open(): boolean {

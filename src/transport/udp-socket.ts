@@ -70,6 +70,9 @@ export const SENT_DROP: Record<Exclude<Sent, "sent">, DropReason> = {
   unreachable: "unreachable",
 }
 
+/** A full send buffer is tried again after this, should Bun never say that it drained (oven-sh/bun#42999). */
+export const SEND_AGAIN_MS = 5
+
 /** Tries at a send that throws: the first may bear an earlier datagram's error, a second one may just have come. */
 const ATTEMPTS = 3
 

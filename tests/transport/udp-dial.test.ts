@@ -1,7 +1,9 @@
 /** Links onward: they never fail, each has a socket of its own, and trouble is an event and a counter. */
 import { describe, expect, test } from "bun:test"
 import { HEALTH_QUIET_MS } from "../../src/transport/target-health.ts"
-import { DIAL_HOLD, NAME_CHECK_MS } from "../../src/transport/udp-dial.ts"
+import { DIAL_HOLD } from "../../src/transport/udp-dial.ts"
+import type { RawSocket } from "../../src/transport/udp-socket.ts"
+import { SILENCE_CHECK_MS, TROUBLE_CHECK_MS } from "../../src/transport/udp-target.ts"
 import { FakeClock } from "../support/fake-clock.ts"
 import { collect, eventLoopTurn, until } from "../support/link-contract.ts"
 import {
@@ -193,17 +195,9 @@ describe("dialUdp and a target that is not there", () => {
     expect(observer.of("target-back")).toHaveLength(1)
   })
 
-  test("a socket whose own address has gone from this machine is replaced", async () => {
-    const target = await board()
-    const opener = new SpyingOpener()
-    const { dial: open } = dial(target.port, { openSocket: opener.open })
-    const link = open("a")
-    const got = collect(link)
-    link.send(bytes("1"))
-    await until(real, () => got.length === 1)
-    opener.sockets[0]!.send = () => {
-      throw Object.assign(new Error("send"), { code: "EINVAL" })
-    }
+  test("a socket that is of no more use is replaced", async () => {
+    const { opener, link, got } = await connected()
+    opener.sockets[0]!.send = throwing("ENOTCONN")
     link.send(bytes("2"))
     link.send(bytes("3"))
     await until(real, () => got.length === 2)
@@ -211,6 +205,105 @@ describe("dialUdp and a target that is not there", () => {
     expect(opener.sockets[0]!.closed).toBe(true)
   })
 })
+
+describe("dialUdp on a machine that changes its address", () => {
+  test("a link whose sends fail moves to the new address", async () => {
+    const { opener, link, got, clock, observer } = await connected()
+    pretendAddress(opener.sockets[0]!, "192.0.2.9")
+    opener.sockets[0]!.send = throwing("ENETUNREACH")
+    link.send(bytes("2"))
+    await until(real, () => opener.sockets.length === 3)
+    link.send(bytes("3"))
+    await until(real, () => got.length === 2)
+    expect(opener.sockets[0]!.closed).toBe(true)
+    expect(observer.dropped).toEqual(new Map([["unreachable", 1]]))
+    clock.advance(TROUBLE_CHECK_MS)
+    expect(opener.sockets).toHaveLength(3)
+  })
+
+  test("a link that hears nothing more moves too", async () => {
+    const { opener, link, got, clock } = await connected()
+    pretendAddress(opener.sockets[0]!, "192.0.2.9")
+    opener.sockets[0]!.send = () => true
+    clock.advance(SILENCE_CHECK_MS)
+    await eventLoopTurn()
+    link.send(bytes("2"))
+    clock.advance(SILENCE_CHECK_MS)
+    await until(real, () => opener.sockets[0]!.closed)
+    link.send(bytes("3"))
+    await until(real, () => got.length === 2)
+  })
+
+  test("a link that works keeps its socket and port, whatever happens to others", async () => {
+    const { opener, link, got, clock, open } = await connected()
+    pretendAddress(opener.sockets[0]!, "192.0.2.9")
+    const other = open("b")
+    other.send(bytes("1"))
+    await until(real, () => opener.sockets.length === 2)
+    opener.sockets[1]!.send = throwing("ENETUNREACH")
+    other.send(bytes("2"))
+    clock.advance(SILENCE_CHECK_MS)
+    await until(real, () => opener.sockets.length >= 3 && opener.sockets.slice(2).every(({ closed }) => closed))
+    link.send(bytes("2"))
+    await until(real, () => got.length === 2)
+    expect(opener.sockets[0]!.closed).toBe(false)
+  })
+
+  test("while there is no way at all the socket stays, and works again when its address is back", async () => {
+    const { opener, link, got, clock } = await connected()
+    const socket = opener.sockets[0]!
+    const send = socket.send.bind(socket)
+    socket.send = throwing("ENETUNREACH")
+    for (let second = 0; second < 30; second++) {
+      opener.failures.push("ENETUNREACH")
+      link.send(bytes("2"))
+      clock.advance(1_000)
+      await eventLoopTurn()
+    }
+    opener.failures.length = 0
+    socket.send = send
+    link.send(bytes("3"))
+    await until(real, () => got.length === 2)
+    expect(socket.closed).toBe(false)
+  })
+
+  test("looks for another way at most once a second, however much is sent", async () => {
+    const { opener, link, clock } = await connected()
+    opener.sockets[0]!.send = throwing("ENETUNREACH")
+    for (let second = 1; second <= 3; second++) {
+      for (let i = 0; i < 50; i++) link.send(bytes("2"))
+      await until(real, () => opener.sockets.length === 1 + second)
+      for (let turn = 0; turn < 5; turn++) await eventLoopTurn()
+      link.send(bytes("2"))
+      clock.advance(TROUBLE_CHECK_MS)
+    }
+  })
+})
+
+/** A link that has exchanged one datagram with a board, on a fake clock. */
+async function connected() {
+  const target = await board()
+  const clock = new FakeClock()
+  const opener = new SpyingOpener()
+  const { dial: open, observer } = dial(target.port, { clock, openSocket: opener.open })
+  const link = open("a")
+  const got = collect(link)
+  link.send(bytes("1"))
+  await until(real, () => got.length === 1)
+  return { clock, opener, observer, open, link, got }
+}
+
+/** A send that the system refuses. */
+function throwing(code: string): () => boolean {
+  return () => {
+    throw Object.assign(new Error("send"), { code })
+  }
+}
+
+/** Makes a socket say that it is bound to `address`. */
+function pretendAddress(socket: RawSocket, address: string): void {
+  Object.defineProperty(socket, "address", { value: { address, port: 40112 } })
+}
 
 describe("dialUdp and a socket that the system closes", () => {
   test("opens another at the next look; a datagram sent meanwhile is not lost", async () => {
@@ -264,7 +357,7 @@ describe("dialUdp and a name that moves", () => {
     link.send(bytes("anybody?"))
     await until(real, () => observer.dropped.get("unreachable") === 1)
     addresses = ["127.0.0.2"]
-    clock.advance(NAME_CHECK_MS)
+    clock.advance(SILENCE_CHECK_MS)
     await until(real, () => observer.of("resolved").length === 2)
     link.send(bytes("there?"))
     await until(real, () => got.length === 1)
@@ -285,7 +378,7 @@ describe("dialUdp and a name that moves", () => {
     clock.advance(60_000)
     await eventLoopTurn()
     link.send(bytes("hello?"))
-    await until({ turn: () => clock.advance(NAME_CHECK_MS) }, () => observer.of("resolved").length === 2)
+    await until({ turn: () => clock.advance(SILENCE_CHECK_MS) }, () => observer.of("resolved").length === 2)
     link.send(bytes("there?"))
     await until(real, () => got.length >= 1)
   })

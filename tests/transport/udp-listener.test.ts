@@ -210,7 +210,7 @@ describe("listenUdp and a full send buffer", () => {
   test("no more than 64 wait, and none longer than a second; both are counted", async () => {
     const { clock, observer, link } = await full()
     for (let i = 0; i < 70; i++) link.send(bytes(`${i}`))
-    expect(observer.dropped.get("queue-full")).toBe(6)
+    expect(observer.dropped.get("send-buffer-full")).toBe(6)
     clock.advance(1_100)
     expect(observer.dropped.get("queue-old")).toBe(64)
   })
