@@ -53,6 +53,14 @@ const OPTIONS: readonly OptionSpec[] = [
     default: String(RELAY_LIMITS.maxFlows),
     description: "Applications at once on each port",
   },
+  { name: "no-scp-guard", description: "Pass SCP on as it comes: repeats, bursts and late answers too" },
+  { name: "no-boot-repair", description: "Server: pass boots on as they come, once" },
+  {
+    name: "boot-gap",
+    value: "MS",
+    default: "10",
+    description: "Server: least time between boot datagrams to the board",
+  },
   ...LOG_OPTIONS,
 ]
 
@@ -76,6 +84,9 @@ export function relaySettings(parsed: Parsed): { role: "server" | "client"; sett
     bootTunnelPort: portOption(parsed, "boot-tunnel-port"),
     bind: bindAddresses(bind, server),
     allow: cidrs.length > 0 ? allowList(cidrs) : undefined,
+    scpGuard: !parsed.flag("no-scp-guard"),
+    bootRepair: !parsed.flag("no-boot-repair"),
+    bootGapMs: numberOption(parsed, "boot-gap", { min: 0, max: 1000 }),
     limits: {
       maxFlows: numberOption(parsed, "max-flows", { min: 1, max: 4096, integer: true }),
       idleTimeoutMs: numberOption(parsed, "idle-timeout", { min: 0, max: 1e7 }) * 1000,

@@ -12,6 +12,7 @@ import type { Endpoint, EndpointContext, EndpointSettings } from "./endpoint.ts"
 import type { Stage } from "./flow.ts"
 import { Relay } from "./relay.ts"
 import { LastSenderMatcher, ScpReplyMatcher } from "./reply-matcher.ts"
+import { answerOnce } from "./scp-answer-once.ts"
 import { CHANNELS, explainTakenPort, serviceSettings } from "./services.ts"
 import { watchBoot } from "./watch-boot.ts"
 import { watchVersion } from "./watch-version.ts"
@@ -33,7 +34,10 @@ export async function startClient(settings: EndpointSettings, context: EndpointC
   const bind = settings.bind.length > 0 ? settings.bind : CLIENT_BIND
   const resolver = new Resolver({ name: settings.target, clock, observer, random })
   const far: Board = { name: settings.target, clock, random, observer }
-  const stages: Record<Channel, Stage[]> = { scp: [watchVersion(far)], boot: [watchBoot(far)] }
+  const stages: Record<Channel, Stage[]> = {
+    scp: [...(settings.scpGuard ? [answerOnce(far)] : []), watchVersion(far)],
+    boot: [watchBoot(far)],
+  }
   const carriers: TcpCarrier[] = []
   const listeners: Listener[] = []
   const relays: Relay[] = []

@@ -19,6 +19,12 @@ export interface EndpointSettings {
   bind: readonly string[]
   allow: AllowList | undefined
   limits: RelayLimits
+  /** Keep SCP requests from being doubled, answer each once, never overfill the board. */
+  scpGuard: boolean
+  /** Server: deliver boots at the ROM's pace and repeat them until the board answers. */
+  bootRepair: boolean
+  /** Server: least time between two boot datagrams to the ROM, milliseconds. */
+  bootGapMs: number
 }
 
 /** The outside world of an endpoint. */

@@ -10,6 +10,7 @@ import type { Board } from "./board.ts"
 import type { Endpoint, EndpointContext, EndpointSettings } from "./endpoint.ts"
 import type { Stage } from "./flow.ts"
 import { Relay } from "./relay.ts"
+import { guardScp } from "./scp-guard.ts"
 import { CHANNELS, explainTakenPort, serviceSettings } from "./services.ts"
 import { watchBoot } from "./watch-boot.ts"
 import { watchVersion } from "./watch-version.ts"
@@ -23,8 +24,11 @@ export interface Server extends Endpoint {
 }
 
 /** The stages of a board's two services, the first nearest to the application. */
-function stagesOf(board: Board): Record<Channel, Stage[]> {
-  return { scp: [watchVersion(board)], boot: [watchBoot(board)] }
+function stagesOf(board: Board, settings: EndpointSettings): Record<Channel, Stage[]> {
+  return {
+    scp: [...(settings.scpGuard ? [guardScp(board)] : []), watchVersion(board)],
+    boot: [watchBoot(board)],
+  }
 }
 
 /** Starts a server; rejects with PortNeededError when a tunnel port is taken, and with nothing else. */
@@ -32,7 +36,7 @@ export async function startServer(settings: EndpointSettings, context: EndpointC
   const { clock, random, observer } = context
   const board: Board = { name: settings.target, clock, random, observer }
   const resolver = new Resolver({ name: settings.target, clock, observer, random })
-  const stages = stagesOf(board)
+  const stages = stagesOf(board, settings)
   const udp: Listener[] = []
   const tcp: TcpBinding[] = []
   const relays = Object.fromEntries(

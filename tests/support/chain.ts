@@ -34,6 +34,9 @@ export function testSettings(change: Partial<EndpointSettings> = {}): EndpointSe
     bind: ["127.0.0.1"],
     allow: undefined,
     limits: RELAY_LIMITS,
+    scpGuard: true,
+    bootRepair: true,
+    bootGapMs: 10,
     ...change,
   }
 }
