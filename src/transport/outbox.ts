@@ -49,6 +49,8 @@ export class Outbox {
   #bytes = 0
   /** Bytes of the first entry that are already written. */
   #written = 0
+  /** No frame that waits goes stale before this; it may be too early, never too late. */
+  #nextStaleAt = Number.POSITIVE_INFINITY
   #blocked = false
   #corked = false
   #closed = false
@@ -73,7 +75,9 @@ export class Outbox {
   /** Queues a frame and writes what can be written. `maxAgeMs` is how long it is worth sending. */
   push(frame: Uint8Array, maxAgeMs = Number.POSITIVE_INFINITY, control = false): void {
     if (this.#closed) return
-    this.#entries.push({ frame, staleAt: this.#options.clock.now() + maxAgeMs, control })
+    const staleAt = this.#options.clock.now() + maxAgeMs
+    this.#entries.push({ frame, staleAt, control })
+    this.#nextStaleAt = Math.min(this.#nextStaleAt, staleAt)
     this.#bytes += frame.length
     if (this.frames > this.#limits.frames || this.#bytes > this.#limits.bytes) this.#shed()
     if (this.#blocked || this.#corked) return
@@ -154,16 +158,24 @@ export class Outbox {
     }
   }
 
+  /** Drops what is too old wherever it waits: behind a frame that is partly written, or that never goes stale, too. */
   #dropStale(): void {
     const now = this.#options.clock.now()
-    let dropped = 0
-    while (this.#written === 0) {
-      const first = this.#entries[this.#head]
-      if (!first || first.staleAt > now) break
-      this.#bytes -= first.frame.length
-      this.#head++
-      dropped++
+    if (now < this.#nextStaleAt) return
+    const entries = this.#entries
+    let kept = this.#head + (this.#written > 0 ? 1 : 0)
+    this.#nextStaleAt = Number.POSITIVE_INFINITY
+    for (let i = kept; i < entries.length; i++) {
+      const entry = entries[i]!
+      if (entry.staleAt <= now) {
+        this.#bytes -= entry.frame.length
+        continue
+      }
+      this.#nextStaleAt = Math.min(this.#nextStaleAt, entry.staleAt)
+      entries[kept++] = entry
     }
+    const dropped = entries.length - kept
+    entries.length = kept
     if (dropped > 0) this.#options.drops.drop("queue-old", this.#options.where, dropped)
     this.#compact()
   }
