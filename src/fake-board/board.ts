@@ -1,16 +1,18 @@
 /**
- * A board that isn't there: boot ROM, then SC&MP, with seeded faults. It opens no socket: it is given datagrams with
- * their addresses and hands out others, so that the same board runs over UDP (udp-board.ts) and on a test's own lines
- * and clock (line-board.ts).
+ * A machine that isn't there: one board or many, each with boot ROM and Ethernet, SC&MP once booted, a BMP if wanted,
+ * and seeded faults. It opens no socket: it is given datagrams with their addresses and hands out others, so that the
+ * same board runs over UDP (udp-board.ts) and on a test's own lines and clock (line-board.ts).
  */
-
-import { BOOT_PORT, BootOpcode, encodeBoot } from "../protocol/boot.ts"
+import { BOOT_PORT } from "../protocol/boot.ts"
 import { SCP_PORT } from "../protocol/scp.ts"
 import { type Address, formatAddress, isLoopback } from "../transport/address.ts"
-import { type Clock, every, type Timer } from "../transport/clock.ts"
+import type { Clock, Timer } from "../transport/clock.ts"
 import { type Random, seededRandom } from "../transport/random.ts"
-import { type BootImage, BootRom } from "./boot-rom.ts"
-import { Chip } from "./chip.ts"
+import type { PlacedProgram } from "./applications.ts"
+import { Bmp, type BmpOptions } from "./bmp.ts"
+import { BoardNode } from "./board-node.ts"
+import type { BootImage } from "./boot-rom.ts"
+import type { Chip } from "./chip.ts"
 import {
   BoardCounters,
   type BoardDropReason,
@@ -20,41 +22,48 @@ import {
   type FaultPathName,
 } from "./events.ts"
 import { FaultPath, type FaultSpec } from "./faults.ts"
-import { Scamp } from "./scamp.ts"
+import { CAPTURED_VERSION, type Execution, Machine, type ScampVersion } from "./machine.ts"
+import { MachineShape } from "./machine-shape.ts"
+import { PageBudget } from "./memory.ts"
 
-/** Milliseconds between two hello beacons of an unbooted board. Source: spinnaker_bootROM. */
-export const HELLO_PERIOD_MS = 4096
-/** The 18 bytes of a hello: ROM version 2.1, id "CPTS". Source: tests/captures/rig-discover-hello. */
-export const HELLO: Uint8Array = encodeBoot({
-  opcode: BootOpcode.hello,
-  op1: 0x02010000,
-  op2: 0,
-  op3: 0x43505453,
-  data: new Uint8Array(0),
-})
+export { HELLO, HELLO_PERIOD_MS } from "./board-node.ts"
+
 /** Default milliseconds from END to SC&MP's first answer. Real boards need 1 to 2 s; the captures were made with 0.8 s. */
 export const DEFAULT_SILENT_MS = 800
 /** Default milliseconds during which VER then says 255,255; the captures were made with 1.5 s. */
 export const DEFAULT_BOOTING_MS = 1500
 
-/** Sends a datagram from one of the board's own addresses. Must not throw. */
+/** Sends a datagram from one of the machine's own addresses. Must not throw. */
 export type BoardSend = (from: Address, to: Address, datagram: Uint8Array) => void
 
 /** What a fake board is made from. */
 export interface FakeBoardOptions {
   readonly clock: Clock
   readonly send: BoardSend
+  /** The ports on which a board's reverse IP tags listen have changed. */
+  readonly listen?: (host: string, ports: ReadonlySet<number>) => void
   readonly onEvent?: BoardWatcher
-  /** The board's IPv4 address; default 127.0.0.1. */
+  /** Default: one SpiNN-5 board. */
+  readonly shape?: MachineShape
+  /** IPv4 addresses of the boards, by board number; default: from 127.0.0.1 upward. */
+  readonly hosts?: readonly string[]
+  /** Address of the first board, the others following upward; `hosts` wins. */
   readonly host?: string
-  /** Default 17893. */
+  /** Default 17893, of every board and the BMP. */
   readonly scpPort?: number
   /** Default 54321. */
   readonly bootPort?: number
+  /** The BMP; none where absent. */
+  readonly bmp?: BmpOptions
   /** Start as a booted machine. */
   readonly booted?: boolean
+  /** Start without power, where there is a BMP to switch it on. */
+  readonly poweredOff?: boolean
   readonly silentMs?: number
   readonly bootingMs?: number
+  readonly version?: ScampVersion
+  /** Programs that run on application cores from the start. */
+  readonly programs?: readonly PlacedProgram[]
   /** Seed of all faults; each path has its own stream, so that more SCP traffic does not change what boot loses. */
   readonly seed?: number
   readonly faults?: Partial<Record<FaultPathName, FaultSpec>>
@@ -64,87 +73,139 @@ export interface FakeBoardOptions {
   readonly helloBroadcast?: string | undefined
 }
 
-/** One fake board. */
+/** The addresses of a machine's boards: `first` and those that follow it. */
+export function boardHosts(first: string, count: number): string[] {
+  const octets = first.split(".").map(Number)
+  const base = octets.reduce((sum, octet) => sum * 256 + octet, 0)
+  return Array.from({ length: count }, (_, index) => {
+    const host = base + index
+    return [host >>> 24, (host >>> 16) & 0xff, (host >>> 8) & 0xff, host & 0xff].join(".")
+  })
+}
+
+/** A fake machine. */
 export class FakeBoard {
   /** Counts of everything that was executed or lost. */
   readonly counters = new BoardCounters()
-  /** SC&MP and boot ROM addresses. */
+  /** SC&MP and boot ROM addresses of board 0. */
   readonly scp: Address
   readonly boot: Address
+  /** Address of the BMP, if there is one. */
+  readonly bmpAddress: Address | undefined
   readonly #options: FakeBoardOptions
   readonly #clock: Clock
-  readonly #rom = new BootRom()
+  readonly #shape: MachineShape
+  readonly #budget = new PageBudget()
+  readonly #nodes: readonly BoardNode[]
+  readonly #nodeAt = new Map<string, number>()
+  readonly #bmp: Bmp | undefined
   readonly #paths: Record<FaultPathName, FaultPath>
-  #phase: BoardPhase = "off"
-  #chip: Chip
-  #scamp: Scamp | undefined
+  #machine: Machine | undefined
   #image: BootImage | undefined
-  #bootHost: string | undefined
-  #lastBootAt = Number.NEGATIVE_INFINITY
-  #hello: Timer | undefined
   #phaseTimer: Timer | undefined
 
   constructor(options: FakeBoardOptions) {
     this.#options = options
     this.#clock = options.clock
-    const host = options.host ?? "127.0.0.1"
-    this.scp = { host, port: options.scpPort ?? SCP_PORT }
-    this.boot = { host, port: options.bootPort ?? BOOT_PORT }
-    this.#chip = new Chip(0, 0)
+    this.#shape = options.shape ?? new MachineShape()
+    const count = this.#shape.ethernetChips.length
+    const hosts = options.hosts ?? boardHosts(options.host ?? "127.0.0.1", count)
+    if (hosts.length !== count) throw new RangeError(`${count} boards need ${count} addresses, not ${hosts.length}`)
+    this.scp = { host: hosts[0]!, port: options.scpPort ?? SCP_PORT }
+    this.boot = { host: hosts[0]!, port: options.bootPort ?? BOOT_PORT }
     const seed = options.seed ?? 1
     this.#paths = {
       boot: this.#path("boot", seededRandom(seed)),
       scp: this.#path("scp", seededRandom(seed + 1)),
       reply: this.#path("reply", seededRandom(seed + 2)),
     }
-    if (options.booted) this.#startScamp("up")
-    else this.#startRom()
+    this.#nodes = hosts.map((host, board) => this.#makeNode(host, board))
+    for (const [board, host] of hosts.entries()) this.#nodeAt.set(host, board)
+    if (options.bmp) {
+      this.#bmp = this.#makeBmp(options.bmp)
+      this.bmpAddress = { host: options.bmp.host, port: this.scp.port }
+    }
+    if (options.poweredOff) return
+    if (options.booted) this.#startMachine(0, undefined)
+    for (const node of this.#nodes) {
+      if (options.booted) node.enter("up")
+      else node.startRom()
+    }
   }
 
+  /** Where board 0 stands. */
   get phase(): BoardPhase {
-    return this.#phase
+    return this.phaseOf(0)
   }
 
-  /** What the ROM last ran. */
+  /** Where a board stands. */
+  phaseOf(board: number): BoardPhase {
+    return this.#nodes[board]?.phase ?? "off"
+  }
+
+  /** What a ROM last ran. */
   get image(): BootImage | undefined {
     return this.#image
   }
 
-  /** The running SC&MP, for tests that look inside. */
-  get scamp(): Scamp | undefined {
-    return this.#scamp
+  /** The machine that runs, for tests that look inside. */
+  get machine(): Machine | undefined {
+    return this.#machine
   }
 
-  /** The Ethernet chip. */
-  get chip(): Chip {
-    return this.#chip
+  /** Addresses of the boards, by board number. */
+  get hosts(): readonly string[] {
+    return this.#nodes.map(({ host }) => host)
   }
 
-  /** A datagram for one of the board's addresses has arrived; any content, never throws. */
+  /** A chip of the machine that runs. */
+  chipAt(x: number, y: number): Chip | undefined {
+    return this.#machine?.chipAt(x, y)
+  }
+
+  /** A datagram for one of the machine's addresses has arrived; any content, never throws. */
   receive(to: Address, from: Address, datagram: Uint8Array): void {
-    if (to.port === this.boot.port) this.#paths.boot.pass(() => this.#receiveBoot(from, datagram))
-    else this.#paths.scp.pass(() => this.#receiveScp(from, datagram))
+    if (this.#bmp && to.host === this.bmpAddress?.host) {
+      const bmp = this.#bmp
+      this.#paths.scp.pass(() => bmp.receive(from, datagram))
+      return
+    }
+    const board = this.#nodeAt.get(to.host)
+    if (board === undefined) return
+    if (to.port === this.boot.port) this.#paths.boot.pass(() => this.#nodes[board]!.receive(from, datagram))
+    else this.#paths.scp.pass(() => this.#receiveSdp(board, to.port, from, datagram))
   }
 
-  /** Power off and on again: the only thing that clears a half-filled ROM. */
+  /** All power off and on again: the only thing that clears a half-filled ROM. */
   powerCycle(): void {
-    this.powerOff()
-    this.#startRom()
+    for (let board = 0; board < this.#nodes.length; board++) {
+      this.powerOff(board)
+      this.powerOn(board)
+    }
   }
 
-  /** Cuts the power; nothing answers until `powerCycle`. */
-  powerOff(): void {
-    this.#stopTimers()
-    this.#rom.reset()
-    this.#scamp = undefined
-    this.#image = undefined
-    this.#chip.memory.clear()
-    this.#enter("off")
+  /** Cuts a board's power; nothing answers until it is on again. */
+  powerOff(board = 0): void {
+    const node = this.#nodes[board]
+    if (!node) return
+    node.enter("off")
+    this.#machine?.loseBoard(board)
+    this.#options.listen?.(node.host, new Set())
+    if (this.#nodes.every(({ phase }) => phase === "off" || phase === "rom")) this.#stopMachine()
+  }
+
+  /** Switches a board on, or resets it: its ROM waits for an image. */
+  powerOn(board = 0): void {
+    const node = this.#nodes[board]
+    if (!node) return
+    if (node.phase !== "off") this.powerOff(board)
+    node.startRom()
   }
 
   /** Stops all timers for good. */
   close(): void {
-    this.#stopTimers()
+    this.#stopMachine()
+    for (const node of this.#nodes) node.enter("off")
   }
 
   #path(name: FaultPathName, random: Random): FaultPath {
@@ -153,128 +214,122 @@ export class FakeBoard {
     return new FaultPath(this.#options.faults?.[name] ?? {}, this.#clock, random, lost)
   }
 
+  #makeNode(host: string, board: number): BoardNode {
+    const options = this.#options
+    const broadcast = isLoopback(host) ? "127.255.255.255" : "255.255.255.255"
+    return new BoardNode(host, {
+      clock: this.#clock,
+      bootGapMs: options.bootGapMs ?? 0,
+      helloBroadcast: "helloBroadcast" in options ? options.helloBroadcast : broadcast,
+      tell: (event) => this.#tell(event),
+      lost: (reason) => this.#lose("boot", reason),
+      send: (to, datagram) => this.#send(host, this.boot.port, to, datagram),
+      booted: (image) => this.#runImage(board, image),
+    })
+  }
+
+  #makeBmp(options: BmpOptions): Bmp {
+    const address = { host: options.host, port: this.scp.port }
+    return new Bmp(options, this.#nodes.length, address, {
+      clock: this.#clock,
+      send: (to, datagram) => this.#send(options.host, this.scp.port, to, datagram),
+      power: (board, on) => (on ? this.powerOn(board) : this.powerOff(board)),
+      executed: (execution, from) => this.#executed(execution, from),
+      lost: (reason) => this.#lose("scp", reason),
+    })
+  }
+
   #tell(event: BoardEvent): void {
     this.counters.watch(event)
     this.#options.onEvent?.(event)
-  }
-
-  #enter(phase: BoardPhase): void {
-    this.#phase = phase
-    this.#tell({ type: "phase", phase, host: this.scp.host })
   }
 
   #lose(path: FaultPathName, reason: BoardDropReason): void {
     this.#tell({ type: "lost", path, reason, ordinal: this.#paths[path].count })
   }
 
-  #startRom(): void {
-    this.#bootHost = undefined
-    this.#lastBootAt = Number.NEGATIVE_INFINITY
-    this.#enter("rom")
-    this.#hello = every(this.#clock, HELLO_PERIOD_MS, () => this.#sendHello())
+  #executed(execution: Execution, from: Address | undefined): void {
+    this.#tell({ type: "command", ...execution, from: from ? formatAddress(from) : "" })
   }
 
-  #sendHello(): void {
-    const { host } = this.scp
-    const { helloBroadcast = isLoopback(host) ? "127.255.255.255" : "255.255.255.255" } = this.#options
-    const silent = "helloBroadcast" in this.#options && this.#options.helloBroadcast === undefined
-    const to = this.#bootHost ?? (silent ? undefined : helloBroadcast)
-    if (to === undefined) return
-    this.#tell({ type: "hello", to })
-    this.#send({ host: to, port: BOOT_PORT }, HELLO, this.boot.port)
-  }
-
-  #receiveBoot(from: Address, datagram: Uint8Array): void {
-    if (this.#phase === "off") {
-      this.#lose("boot", "off")
-      return
-    }
-    const now = this.#clock.now()
-    if (this.#phase === "rom" && now - this.#lastBootAt < (this.#options.bootGapMs ?? 0)) {
-      this.#lose("boot", "boot-gap")
-      return
-    }
-    this.#lastBootAt = now
-    const sender = formatAddress(from)
-    const outcome = this.#rom.feed(datagram)
-    // Any datagram that the ROM understands teaches it who its host is; hellos go there from now on.
-    if (outcome.type !== "ignored" || outcome.why !== "malformed") this.#bootHost = from.host
-    switch (outcome.type) {
-      case "started":
-        this.#tell({ type: "boot-started", blocks: outcome.blocks, from: sender })
-        break
-      case "block":
-        this.#tell({ ...outcome, type: "boot-block", from: sender })
-        break
-      case "incomplete":
-        this.#tell({ type: "boot-incomplete", missing: outcome.missing, from: sender })
-        break
-      case "ignored":
-        this.#tell({ type: "boot-ignored", why: outcome.why, from: sender })
-        break
-      case "run":
-        this.#image = outcome.image
-        this.#tell({ type: "booted", image: outcome.image, from: sender })
-        this.#runImage()
-        break
-    }
-  }
-
-  #runImage(): void {
-    this.#stopTimers()
-    this.#startScamp("silent")
-    this.#phaseTimer = this.#clock.after(this.#options.silentMs ?? DEFAULT_SILENT_MS, () => {
-      this.#enter("booting")
-      this.#phaseTimer = this.#clock.after(this.#options.bootingMs ?? DEFAULT_BOOTING_MS, () => this.#enter("up"))
+  /** An image on one board starts the whole machine: every board with power is booted over the links. */
+  #runImage(board: number, image: BootImage): void {
+    this.#stopMachine()
+    this.#image = image
+    this.#startMachine(board, image.bytes)
+    const { silentMs = DEFAULT_SILENT_MS, bootingMs = DEFAULT_BOOTING_MS } = this.#options
+    this.#enterAll("silent")
+    this.#phaseTimer = this.#clock.after(silentMs, () => {
+      this.#enterAll("booting")
+      this.#phaseTimer = this.#clock.after(bootingMs, () => this.#enterAll("up"))
     })
   }
 
-  #startScamp(phase: BoardPhase): void {
-    this.#scamp = new Scamp(this.#chip, {
-      now: () => this.#clock.now(),
-      networkUp: () => this.#phase === "up",
-      send: (to, datagram, fromPort) => this.#send(to, datagram, fromPort ?? this.scp.port),
-      lost: (reason) => this.#lose("scp", reason),
-      executed: (chip, cpu, { command, sequence }, result, from) =>
-        this.#tell({
-          type: "command",
-          command,
-          result,
-          sequence,
-          x: chip.x,
-          y: chip.y,
-          cpu,
-          from: formatAddress(from),
-        }),
-    })
-    this.#enter(phase)
+  #enterAll(phase: "silent" | "booting" | "up"): void {
+    for (const node of this.#nodes) {
+      // A board that was switched off and on meanwhile waits in its ROM for the next boot.
+      if (phase === "silent" ? node.phase !== "off" : node.phase === "silent" || node.phase === "booting")
+        node.enter(phase)
+    }
   }
 
-  #receiveScp(from: Address, datagram: Uint8Array): void {
-    switch (this.#phase) {
+  #startMachine(board: number, image: Uint8Array | undefined): void {
+    const version = this.#options.version ?? CAPTURED_VERSION
+    const root = this.#shape.ethernetChips[board]!
+    const facts = {
+      shape: this.#shape,
+      root,
+      hosts: this.hosts,
+      image,
+      softwareVersion: versionNumber(version.version),
+      unixTime: version.buildTime,
+      budget: this.#budget,
+    }
+    const outside = {
+      clock: this.#clock,
+      send: (from: number, to: Address, datagram: Uint8Array, fromPort: number | undefined) =>
+        this.#send(this.#nodes[from]!.host, fromPort ?? this.scp.port, to, datagram),
+      listen: (from: number, ports: ReadonlySet<number>) => this.#options.listen?.(this.#nodes[from]!.host, ports),
+      executed: (execution: Execution, from: Address | undefined) => this.#executed(execution, from),
+      lost: (reason: BoardDropReason) => this.#lose("scp", reason),
+      networkUp: () => this.#nodes[board]!.phase === "up",
+    }
+    this.#machine = new Machine(facts, version, outside, this.#options.programs)
+    if (!this.#options.poweredOff) return
+    for (const [number, node] of this.#nodes.entries()) if (node.phase === "off") this.#machine.loseBoard(number)
+  }
+
+  #receiveSdp(board: number, port: number, from: Address, datagram: Uint8Array): void {
+    switch (this.phaseOf(board)) {
       case "off":
         this.#lose("scp", "off")
-        break
+        return
       case "rom":
       case "silent":
         this.#lose("scp", "not-up")
-        break
+        return
       case "booting":
       case "up":
-        this.#scamp?.receive(from, datagram)
-        break
+        if (port === this.scp.port) this.#machine?.router.receive(board, from, datagram)
+        else this.#machine?.router.receiveReverse(board, port, from, datagram)
     }
   }
 
-  #send(to: Address, datagram: Uint8Array, fromPort: number): void {
-    const from = { host: this.scp.host, port: fromPort }
-    this.#paths.reply.pass(() => this.#options.send(from, to, datagram))
+  #send(host: string, port: number, to: Address, datagram: Uint8Array): void {
+    this.#paths.reply.pass(() => this.#options.send({ host, port }, to, datagram))
   }
 
-  #stopTimers(): void {
-    this.#hello?.cancel()
+  #stopMachine(): void {
     this.#phaseTimer?.cancel()
-    this.#hello = undefined
     this.#phaseTimer = undefined
+    this.#machine?.stop()
+    this.#machine = undefined
   }
+}
+
+/** "3.4.1" as 0x030401, as sv.sw_ver has it. */
+function versionNumber(version: string | number): number {
+  if (typeof version === "number") return version
+  const [major = 0, minor = 0, patch = 0] = version.split(".").map((part) => Number.parseInt(part, 10) || 0)
+  return ((major & 0xff) << 16) | ((minor & 0xff) << 8) | (patch & 0xff)
 }

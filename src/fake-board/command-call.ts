@@ -1,19 +1,25 @@
 /** What a command handler is given and what it gives back. */
 import { Result, type ScpRequest } from "../protocol/scp.ts"
 import type { Chip } from "./chip.ts"
+import type { Machine } from "./machine.ts"
 
 /** One command being executed on the monitor core of `chip`. */
 export interface CommandCall {
+  readonly machine: Machine
   readonly chip: Chip
   readonly request: ScpRequest
-  /** True once network and Ethernet are up; VER says 255,255 before. */
-  readonly networkUp: boolean
+  /** IP address of the datagram that carried the request; undefined where it came over P2P from another chip. */
+  readonly sourceHost: string | undefined
 }
 
 /** A command's outcome: its result code, and what stands in the reply at arg1's place. */
 export interface Answer {
   readonly result: number
   readonly body: Uint8Array
+  /** Milliseconds that the command takes; at once where absent. */
+  readonly afterMs?: number
+  /** What happens when that time has passed, just before the reply leaves. */
+  readonly whenDone?: () => void
 }
 
 /** Executes one command. */

@@ -26,6 +26,8 @@ export type BoardDropReason =
   | "no-tag"
   /** Names a tag that is not set. */
   | "bad-tag"
+  /** Cores answered each other without end. */
+  | "loop"
   /** Nobody listens on that port or core. */
   | "no-listener"
 

@@ -1,6 +1,6 @@
 /**
  * The address space of one chip, sparse: pages exist once something non-zero was written to them. Little-endian.
- * Some ranges are aliases of one another on the chip; `canonical` folds them (system RAM at 0xE5000000 and 0xF5000000).
+ * Some ranges are aliases of one another on the chip (system RAM at 0xE5000000 and 0xF5000000): `canonical` folds them.
  */
 
 /** Bytes of one page. */
@@ -18,8 +18,8 @@ export class PageBudget {
   constructor(readonly limit = PAGE_LIMIT) {}
 }
 
-const SYSTEM_RAM_UNBUFFERED = 0xf5
-const SYSTEM_RAM_BUFFERED = 0xe5
+const SDRAM_UNBUFFERED = 0x7
+const BUFFERED = 0xe
 
 /** One chip's memory. Addresses are 0..2^32-1 and wrap; reads of what was never written give 0. */
 export class Memory {
@@ -67,17 +67,16 @@ export class Memory {
   }
 
   readU8(address: number): number {
-    return this.read(address, 1)[0]!
+    const at = canonical(address)
+    return this.#pages.get(Math.floor(at / PAGE_BYTES))?.[at % PAGE_BYTES] ?? 0
   }
 
   readU16(address: number): number {
-    const bytes = this.read(address, 2)
-    return bytes[0]! | (bytes[1]! << 8)
+    return this.readU8(address) | (this.readU8(address + 1) << 8)
   }
 
   readU32(address: number): number {
-    const bytes = this.read(address, 4)
-    return (bytes[0]! | (bytes[1]! << 8) | (bytes[2]! << 16) | (bytes[3]! << 24)) >>> 0
+    return (this.readU16(address) | (this.readU16(address + 2) << 16)) >>> 0
   }
 
   writeU8(address: number, value: number): void {
@@ -126,11 +125,11 @@ export class Memory {
   }
 }
 
-/** The one address that stands for all aliases of `address`. */
+/** The one address that stands for all aliases of `address`: 0x7... for SDRAM and 0xE... for the rest are the same, unbuffered or buffered. */
 function canonical(address: number): number {
   const wrapped = address % 0x1_0000_0000
-  if (Math.floor(wrapped / 0x100_0000) === SYSTEM_RAM_BUFFERED) {
-    return wrapped + (SYSTEM_RAM_UNBUFFERED - SYSTEM_RAM_BUFFERED) * 0x100_0000
-  }
+  const region = Math.floor(wrapped / 0x1000_0000)
+  if (region === SDRAM_UNBUFFERED) return wrapped - 0x1000_0000
+  if (region === BUFFERED) return wrapped + 0x1000_0000
   return wrapped
 }

@@ -127,6 +127,16 @@ export class TagTable {
     return undefined
   }
 
+  /** The UDP ports on which reverse tags listen. */
+  listeningPorts(now: number): Set<number> {
+    const ports = new Set<number>()
+    for (let number = 0; number < TAG_FIXED; number++) {
+      const tag = this.at(number, now)
+      if (tag.flags & TagFlag.reverse && tag.rxPort !== 0) ports.add(tag.rxPort)
+    }
+    return ports
+  }
+
   /** How many entries of the pool are lent at `now`. */
   lent(now: number): number {
     let lent = 0
