@@ -36,3 +36,15 @@ export type Event =
   | { type: "board-version"; board: string; version: string; booting: boolean }
   | { type: "internal-error"; where: string; detail: string }
   | { type: "stopping"; signal: string }
+  /** The image is sent once more, START to END, because the board has not answered yet; `pass` counts the client's own as 1. */
+  | { type: "boot-repeated"; board: string; pass: number; gapMs: number }
+  /** All blocks that were announced came, but END did not; or blocks without a START. */
+  | { type: "boot-unfinished"; board: string; application: string; blocks: number; lost: "START" | "END" }
+  /** `application` must wait: the board is being booted by `owner`. */
+  | { type: "boot-refused"; board: string; application: string; owner: string }
+  /** Another image than the one that the ROM may still hold a part of. */
+  | { type: "boot-mixed"; board: string; application: string }
+  /** The board answers the relay's own VER: the boot is done. */
+  | { type: "boot-answered"; board: string; application: string; version: string; passes: number; durationMs: number }
+  /** The relay has given up on a boot; `answered` if the board answered 255,255 and nothing else. */
+  | { type: "boot-failed"; board: string; application: string; passes: number; durationMs: number; answered: boolean }

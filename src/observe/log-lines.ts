@@ -112,6 +112,35 @@ export function logLine(event: Event): LogLine {
       )
     case "boot-resent":
       return line("info", `sent the boot to ${event.target} again from its start (${event.datagrams} datagrams)`)
+    case "boot-repeated":
+      return line("debug", `no answer from ${event.board} yet: sending the image again (pass ${event.pass})`)
+    case "boot-unfinished":
+      return line(
+        "warn",
+        `boot of ${event.board} by ${event.application} stopped: ${event.blocks} blocks came, ${event.lost} never did; boot over TCP with -t on both ends`,
+      )
+    case "boot-refused":
+      return line(
+        "warn",
+        `${event.application} wants to boot ${event.board} while ${event.owner} does: refused; let it try again when that boot is over`,
+      )
+    case "boot-mixed":
+      return line(
+        "warn",
+        `${event.application} boots ${event.board} with another image than the one last sent, of which its boot ROM may hold a part: unless it has been reset since, only a reset or power cycle clears it`,
+      )
+    case "boot-answered":
+      return line(
+        "info",
+        `${event.board} is booted: ${event.version}, ${seconds(event.durationMs)} after ${event.application} began, ${event.passes} ${event.passes === 1 ? "pass" : "passes"}`,
+      )
+    case "boot-failed":
+      return line(
+        "error",
+        event.answered
+          ? `${event.board} has taken the boot of ${event.application} but its network does not come up (still 255,255 after ${seconds(event.durationMs)}): check the Ethernet cable and the image's board type, then power-cycle the board (rig-power BMP-ADDRESS, or pull its plug)`
+          : `${event.board} does not answer ${seconds(event.durationMs)} after the boot by ${event.application} began, ${event.passes} passes: check its power, its Ethernet cable and that ${event.board} is its address; if it has been booted or half booted with another image before, power-cycle it (rig-power BMP-ADDRESS, or pull its plug) and boot again`,
+      )
     case "board-version":
       return line("info", `${event.board} answers: ${event.version}${event.booting ? ", still starting" : ""}`)
     case "internal-error":

@@ -30,6 +30,7 @@ const words: Record<DropReason, string> = {
   "slot-wait": "because the board was busy",
   "boot-refused": "of a boot that was not its turn",
   "answered-repeat": "that had been answered: got the same answer again",
+  "boot-repeat": "of a boot that is on its way already",
   "memory-full": "(remembered answers) to make room for newer ones",
 }
 

@@ -39,6 +39,8 @@ export type DropReason =
   | "answered-repeat"
   /** A remembered answer made room for newer ones before its time was over. */
   | "memory-full"
+  /** A boot datagram that is on its way to the board already. */
+  | "boot-repeat"
 
 /** Takes note of lost datagrams. */
 export interface Drops {
