@@ -46,7 +46,7 @@ export interface UdpListenOptions {
   readonly openSocket?: OpenSocket
 }
 
-/** A listener on one or more local addresses. */
+/** A listener on one or more local addresses; `address.host` is 0.0.0.0 when they are several. */
 export interface UdpListener extends Listener {
   /** Where it listens now, one for each socket. */
   readonly addresses: readonly Address[]

@@ -11,6 +11,9 @@ import { listenUdp, type UdpListener } from "../../src/transport/udp-listener.ts
 import { type OpenSocket, openSocket, type RawSocket } from "../../src/transport/udp-socket.ts"
 import { RecordingObserver } from "./recording-observer.ts"
 
+/** Whether all of 127.0.0.0/8 is this machine; macOS has 127.0.0.1 only. */
+export const manyLoopbacks = process.platform !== "darwin"
+
 const toClose: { close(): void }[] = []
 
 afterEach(() => {
