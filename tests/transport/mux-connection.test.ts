@@ -1,0 +1,304 @@
+import { describe, expect, test } from "bun:test"
+import { encodeClose, encodeData, encodeOpen, encodePing, MuxDecoder, type MuxFrame } from "../../src/protocol/mux.ts"
+import type { CloseReason } from "../../src/transport/link.ts"
+import {
+  MAX_FLOWS_PER_CONNECTION,
+  MuxConnection,
+  type MuxFlow,
+  type MuxFlowOwner,
+} from "../../src/transport/mux-connection.ts"
+import { FakeClock } from "../support/fake-clock.ts"
+import { carry, FakePort } from "../support/fake-port.ts"
+import { eventLoopTurn } from "../support/link-contract.ts"
+import { RecordingObserver } from "../support/recording-observer.ts"
+
+/** What a flow's owner has heard, in order. */
+class Owner implements MuxFlowOwner {
+  readonly heard: (string | CloseReason)[] = []
+  onDatagram(datagram: Uint8Array): void {
+    this.heard.push(Buffer.from(datagram).toString())
+  }
+  onClose(reason: CloseReason): void {
+    this.heard.push(reason)
+  }
+}
+
+interface Arrived extends Owner {
+  flow: MuxFlow
+  about: { channel: string; board: string; application: string }
+}
+
+/** One end; the server's end keeps the flows that arrive, unless it refuses them. */
+function end(clock: FakeClock, role: "client" | "server") {
+  const observer = new RecordingObserver()
+  const port = new FakePort()
+  const dead: string[] = []
+  const arrived: Arrived[] = []
+  const ruling = { refuse: false }
+  const connection = new MuxConnection({
+    port,
+    peer: "peer",
+    clock,
+    drops: observer,
+    onDead: (detail) => dead.push(detail),
+    ...(role === "server"
+      ? {
+          onOpen: (flow: MuxFlow, about: Arrived["about"]) => {
+            if (ruling.refuse) return undefined
+            const owner = Object.assign(new Owner(), { flow, about })
+            arrived.push(owner)
+            return owner
+          },
+        }
+      : {}),
+  })
+  return { observer, port, dead, arrived, ruling, connection, reader: connection }
+}
+
+function pair() {
+  const clock = new FakeClock()
+  const client = end(clock, "client")
+  const server = end(clock, "server")
+  return { clock, client, server, carry: () => carry(client, server) }
+}
+
+const bytes = (text: string) => new Uint8Array(Buffer.from(text))
+
+function framesIn(stream: Uint8Array): MuxFrame[] {
+  const frames: MuxFrame[] = []
+  new MuxDecoder().push(stream, (frame) => frames.push(frame))
+  return frames
+}
+
+describe("MuxConnection", () => {
+  test("opens flows, carries their datagrams both ways apart from each other, and closes one alone", async () => {
+    const { client, server, carry } = pair()
+    const [a, b] = [new Owner(), new Owner()]
+    const first = client.connection.open("scp", "", "127.0.0.1:1", a)
+    const second = client.connection.open("boot", "", "127.0.0.1:2", b)
+    first.send(bytes("from a"))
+    second.send(bytes("from b"))
+    await carry()
+    expect(server.arrived.map(({ about }) => [about.channel, about.application])).toEqual([
+      ["scp", "127.0.0.1:1"],
+      ["boot", "127.0.0.1:2"],
+    ])
+    server.arrived[0]!.flow.send(bytes("to a"))
+    server.arrived[1]!.flow.send(bytes("to b"))
+    first.send(bytes("more"))
+    await carry()
+    expect([a.heard, b.heard]).toEqual([["to a"], ["to b"]])
+    expect(server.arrived.map(({ heard }) => heard)).toEqual([["from a", "more"], ["from b"]])
+    first.close({ code: "idle" })
+    second.send(bytes("still here"))
+    await carry()
+    expect(server.arrived[0]!.heard.at(-1)).toEqual({ code: "idle", detail: "" })
+    expect(server.arrived[1]!.heard.at(-1)).toBe("still here")
+    expect([client.connection.flowCount, server.connection.flowCount]).toEqual([1, 1])
+    expect([client.dead, server.dead]).toEqual([[], []])
+  })
+
+  test("tells the client why the server ended a flow, with words; a plain close is the peer's", async () => {
+    const { client, server, carry } = pair()
+    const owners = [new Owner(), new Owner(), new Owner()]
+    for (const owner of owners) client.connection.open("scp", "", "a:1", owner)
+    await carry()
+    server.arrived[0]!.flow.close({ code: "refused", detail: "not your turn" })
+    server.arrived[1]!.flow.close({ code: "closed" })
+    await carry()
+    client.connection.received(encodeClose(3, "a-later-versions-reason", "who knows"))
+    expect(owners.map(({ heard }) => heard)).toEqual([
+      [{ code: "refused", detail: "not your turn" }],
+      [{ code: "peer-closed", detail: "" }],
+      [{ code: "peer-closed", detail: "who knows" }],
+    ])
+  })
+
+  test("refuses a flow that its owner does not want, and tells the peer", async () => {
+    const { client, server, carry } = pair()
+    server.ruling.refuse = true
+    const owner = new Owner()
+    client.connection.open("scp", "", "a:1", owner)
+    await carry()
+    expect(owner.heard).toEqual([{ code: "refused", detail: "" }])
+    expect([client.connection.flowCount, server.connection.flowCount]).toEqual([0, 0])
+  })
+
+  test("an owner may send and close from within onOpen", async () => {
+    const clock = new FakeClock()
+    const port = new FakePort()
+    const connection = new MuxConnection({
+      port,
+      peer: "peer",
+      clock,
+      drops: new RecordingObserver(),
+      onDead: () => {},
+      onOpen: (flow) => {
+        flow.send(bytes("welcome"))
+        flow.close({ code: "refused" })
+        return new Owner()
+      },
+    })
+    connection.received(encodeOpen(7, "scp", "", "a:1"))
+    await eventLoopTurn()
+    expect(framesIn(port.taken())).toEqual([
+      { type: "data", flow: 7, datagram: bytes("welcome") },
+      { type: "close", flow: 7, code: "refused", detail: "" },
+    ])
+    expect(connection.flowCount).toBe(0)
+  })
+
+  test("ends the connection at a second open of the same flow", () => {
+    const { server } = pair()
+    server.connection.received(encodeOpen(7, "scp", "", "a:1"))
+    expect(server.dead).toEqual([])
+    server.connection.received(encodeOpen(7, "scp", "", "a:2"))
+    expect(server.dead).toEqual([expect.stringContaining("flow 7 twice")])
+  })
+
+  test("takes a flow id again after a close from either side", () => {
+    const { server } = pair()
+    server.connection.received(Buffer.concat([encodeOpen(7, "scp", "", "a:1"), encodeClose(7, "closed")]))
+    server.connection.received(encodeOpen(7, "scp", "", "a:2"))
+    server.arrived[1]!.flow.close({ code: "idle" })
+    server.connection.received(encodeOpen(7, "scp", "", "a:3"))
+    expect(server.dead).toEqual([])
+    expect(server.arrived).toHaveLength(3)
+  })
+
+  test("refuses flows above 1024 and leaves the others alone", async () => {
+    const { client, server, carry } = pair()
+    const owners = Array.from({ length: MAX_FLOWS_PER_CONNECTION + 1 }, () => new Owner())
+    for (const owner of owners) client.connection.open("scp", "", "a:1", owner)
+    await carry()
+    expect(server.connection.flowCount).toBe(MAX_FLOWS_PER_CONNECTION)
+    expect(owners.at(-1)!.heard).toEqual([expect.objectContaining({ code: "refused" })])
+    expect(owners[0]!.heard).toEqual([])
+    expect(server.dead).toEqual([])
+  })
+
+  test("a client ends a connection over which a server opens a flow", () => {
+    const { client } = pair()
+    client.connection.received(encodeOpen(7, "scp", "", "a:1"))
+    expect(client.dead).toHaveLength(1)
+  })
+
+  test("datagrams of a flow that is over are dropped and counted, either way", async () => {
+    const { client, server, carry } = pair()
+    const flow = client.connection.open("scp", "", "a:1", new Owner())
+    await carry()
+    server.arrived[0]!.flow.close({ code: "idle" })
+    flow.send(bytes("crosses the close"))
+    await carry()
+    expect(server.observer.dropped.get("closed")).toBe(1)
+    flow.send(bytes("too late"))
+    expect(client.observer.dropped.get("closed")).toBe(1)
+    flow.send(new Uint8Array(65_508))
+    expect(client.dead).toEqual([])
+  })
+
+  test("answers a ping with its own payload", async () => {
+    const { server } = pair()
+    server.connection.received(encodePing("ping", bytes("abc")))
+    expect(framesIn(server.port.taken())).toEqual([{ type: "pong", payload: bytes("abc") }])
+  })
+
+  test("skips frames of unknown type", () => {
+    const { server } = pair()
+    const unknown = encodePing("ping", bytes("later"))
+    unknown[0] = 99
+    server.connection.received(
+      Buffer.concat([unknown, encodeOpen(1, "scp", "", "a:1"), unknown, encodeData(1, bytes("x"))]),
+    )
+    expect(server.arrived[0]!.heard).toEqual(["x"])
+    expect(server.dead).toEqual([])
+  })
+
+  test("ends at bytes that are not of the protocol, once, with the reason", () => {
+    const { server } = pair()
+    const bad = encodeOpen(1, "scp", "", "a:1")
+    bad[8] = 9
+    server.connection.received(Buffer.concat([encodeOpen(2, "scp", "", "a:1"), bad, encodeData(2, bytes("x"))]))
+    expect(server.dead).toEqual([expect.stringContaining("unknown channel 9")])
+    expect(server.arrived[0]!.heard).toEqual([])
+  })
+
+  test("close() ends every flow with the reason, once, and then hears nothing", async () => {
+    const { client, carry, clock } = pair()
+    const owners = [new Owner(), new Owner()]
+    const flows = owners.map((owner) => client.connection.open("scp", "", "a:1", owner))
+    await carry()
+    client.connection.close({ code: "failed", detail: "cut" })
+    client.connection.close({ code: "shutdown" })
+    client.connection.received(encodeData(1, bytes("late")))
+    for (const flow of flows) flow.close({ code: "closed" })
+    expect(owners.map(({ heard }) => heard)).toEqual([
+      [{ code: "failed", detail: "cut" }],
+      [{ code: "failed", detail: "cut" }],
+    ])
+    clock.advance(60_000)
+    expect(client.dead).toEqual([])
+    expect(clock.pending).toBe(1)
+  })
+
+  test("pings a quiet peer after 10 s and gives it up after 30 s", async () => {
+    const { server, clock } = pair()
+    clock.advance(9_999)
+    expect(server.port.taken().length).toBe(0)
+    clock.advance(1)
+    expect(framesIn(server.port.taken())).toMatchObject([{ type: "ping" }])
+    clock.advance(19_999)
+    expect(server.dead).toEqual([])
+    clock.advance(1)
+    expect(server.dead).toEqual([expect.stringContaining("nothing heard")])
+  })
+
+  test("two ends that have nothing to say keep each other alive", async () => {
+    const { client, server, clock, carry } = pair()
+    for (let second = 0; second < 120; second++) {
+      clock.advance(1_000)
+      if (second % 3 === 0) await carry()
+    }
+    expect([client.dead, server.dead]).toEqual([[], []])
+  })
+
+  test("a client with a request outstanding pings after 2 s and gives up after 4 s; the server does not hurry", async () => {
+    const { client, server, clock, carry } = pair()
+    const flow = client.connection.open("scp", "", "a:1", new Owner())
+    await carry()
+    flow.send(bytes("ask"))
+    server.arrived[0]!.flow.send(bytes("tell"))
+    await eventLoopTurn()
+    client.port.taken()
+    clock.advance(1_500)
+    expect(client.port.taken().length).toBe(0)
+    clock.advance(500)
+    expect(framesIn(client.port.taken())).toMatchObject([{ type: "ping" }])
+    clock.advance(1_500)
+    expect(client.dead).toEqual([])
+    clock.advance(500)
+    expect(client.dead).toHaveLength(1)
+    expect(server.dead).toEqual([])
+  })
+
+  test("a board that does not answer is no dead connection: the pong is enough", async () => {
+    const { client, clock, carry } = pair()
+    const flow = client.connection.open("scp", "", "a:1", new Owner())
+    for (let second = 0; second < 30; second++) {
+      flow.send(bytes("anybody there?"))
+      clock.advance(500)
+      await carry()
+      clock.advance(500)
+    }
+    expect(client.dead).toEqual([])
+  })
+
+  test("is over when the peer has stopped reading for so long that open frames alone fill the queue", () => {
+    const { client } = pair()
+    client.port.takes = 0
+    const owner = new Owner()
+    for (let i = 0; i < 5000 && client.dead.length === 0; i++) client.connection.open("scp", "", "a:1", owner)
+    expect(client.dead[0]).toContain("stopped reading")
+    expect(client.connection.queuedBytes).toBeLessThan(1 << 20)
+  })
+})
