@@ -20,7 +20,7 @@ export const HELLO: Uint8Array = encodeBoot({
 export interface BoardNodeOutside {
   readonly clock: Clock
   readonly bootGapMs: number
-  /** Where hellos go until a host is known; undefined for nowhere. */
+  /** Where hellos go until a host is known; undefined for no hellos at all. */
   readonly helloBroadcast: string | undefined
   tell(event: BoardEvent): void
   lost(reason: "off" | "boot-gap"): void
@@ -55,13 +55,21 @@ export class BoardNode {
     this.#become(phase)
   }
 
+  /** Stops the hellos for good, without a word. */
+  stop(): void {
+    this.#hello?.cancel()
+  }
+
   /** Power-on or reset: the ROM waits for an image. */
   startRom(): void {
     this.#rom.reset()
     this.#bootHost = undefined
     this.#lastTakenAt = Number.NEGATIVE_INFINITY
     this.#hello?.cancel()
-    this.#hello = every(this.outside.clock, HELLO_PERIOD_MS, () => this.#sendHello())
+    const { clock, helloBroadcast } = this.outside
+    if (helloBroadcast !== undefined) {
+      this.#hello = every(clock, HELLO_PERIOD_MS, () => this.#sendHello(this.#bootHost ?? helloBroadcast))
+    }
     this.#become("rom")
   }
 
@@ -112,9 +120,7 @@ export class BoardNode {
     this.outside.tell({ type: "phase", phase, host: this.host })
   }
 
-  #sendHello(): void {
-    const to = this.#bootHost ?? this.outside.helloBroadcast
-    if (to === undefined) return
+  #sendHello(to: string): void {
     this.outside.tell({ type: "hello", to })
     this.outside.send({ host: to, port: BOOT_PORT }, HELLO)
   }

@@ -69,7 +69,7 @@ export interface FakeBoardOptions {
   readonly faults?: Partial<Record<FaultPathName, FaultSpec>>
   /** The ROM misses datagrams that arrive sooner than this after the last one that it took. */
   readonly bootGapMs?: number
-  /** Where hellos go until a host is known; undefined for none. Default: the broadcast address of the host's network. */
+  /** Where hellos go until a host is known; undefined for no hellos at all. Default: the broadcast address of the host's network. */
   readonly helloBroadcast?: string | undefined
 }
 
@@ -205,7 +205,7 @@ export class FakeBoard {
   /** Stops all timers for good. */
   close(): void {
     this.#stopMachine()
-    for (const node of this.#nodes) node.enter("off")
+    for (const node of this.#nodes) node.stop()
   }
 
   #path(name: FaultPathName, random: Random): FaultPath {

@@ -1,34 +1,62 @@
-/** A fake board on real UDP sockets. All that is here is sockets; the board itself is board.ts. */
+/** A fake machine on real UDP sockets. All that is here is sockets; the machine itself is board.ts. */
+import { silentObserver } from "../observe/observer.ts"
 import { type Address, formatAddress } from "../transport/address.ts"
 import { type Clock, systemClock } from "../transport/clock.ts"
-import { FakeBoard, type FakeBoardOptions } from "./board.ts"
+import { ReceiveBuffers } from "../transport/receive-buffer.ts"
+import { boardHosts, FakeBoard, type FakeBoardOptions } from "./board.ts"
 
-/** Options of a board over UDP; port 0 takes any free one. */
-export interface UdpBoardOptions extends Omit<FakeBoardOptions, "clock" | "send"> {
+/** Options of a machine over UDP; port 0 takes any port that is free on all of its addresses. */
+export interface UdpBoardOptions extends Omit<FakeBoardOptions, "clock" | "send" | "listen"> {
   readonly clock?: Clock
+  /** Sees every datagram: those that arrive as they come, those that leave after all faults. */
+  readonly onDatagram?: (from: Address, to: Address, datagram: Uint8Array) => void
+  /** A reverse IP tag asked for a port that could not be had. */
+  readonly onListenFailed?: (address: Address, detail: string) => void
 }
 
 type Socket = Bun.udp.Socket<"buffer">
 
-/** A fake board and its sockets. */
+/** Datagrams that wait while the port of a reverse tag is being opened. */
+const OPENING_QUEUE_LIMIT = 256
+/** Ports tried, where any will do, until one is free on every address. */
+const PORT_TRIES = 20
+/** Most reverse-tag ports that are open at once; a board has eight tags. */
+const LISTEN_LIMIT = 8 * 48
+
+/** A fake machine and its sockets. */
 export class UdpBoard {
   /** Sends that the system refused twice (ICMP errors of vanished clients, full buffers). */
   sendErrors = 0
   #board: FakeBoard | undefined
-  readonly #sockets = new Map<number, Socket>()
+  #closed = false
+  /** Ports of reverse tags that are being opened, and what waits until they are. */
+  #opening = 0
+  readonly #waiting: { from: Address; to: Address; datagram: Uint8Array }[] = []
+  readonly #sockets = new Map<string, Socket>()
+  /** Ports open for reverse tags, by host. */
+  readonly #reverse = new Map<string, Set<number>>()
+  readonly #buffers = new ReceiveBuffers(silentObserver)
 
-  private constructor() {}
+  private constructor(private readonly options: UdpBoardOptions) {}
 
-  /** Binds the sockets and switches the board on. Rejects with the system's error where a port is taken. */
+  /** Binds the sockets and switches the machine on. Rejects with the system's error where a port is taken. */
   static async open(options: UdpBoardOptions = {}): Promise<UdpBoard> {
-    const shell = new UdpBoard()
-    const host = options.host ?? "127.0.0.1"
+    const shell = new UdpBoard(options)
+    const boards = options.shape?.ethernetChips.length ?? 1
+    const hosts = options.hosts ?? boardHosts(options.host ?? "127.0.0.1", boards)
+    const bmp = options.bmp ? [options.bmp.host] : []
     try {
-      const scp = await shell.#bind(host, options.scpPort ?? 17893)
-      const boot = await shell.#bind(host, options.bootPort ?? 54321)
-      const send = (from: Address, to: Address, datagram: Uint8Array): void => shell.#send(from, to, datagram)
-      const ports = { host, scpPort: scp.port, bootPort: boot.port }
-      shell.#board = new FakeBoard({ ...options, ...ports, clock: options.clock ?? systemClock, send })
+      const scpPort = await shell.#bindAll([...hosts, ...bmp], options.scpPort ?? 17893)
+      const bootPort = await shell.#bindAll(hosts, options.bootPort ?? 54321)
+      shell.#board = new FakeBoard({
+        ...options,
+        hosts,
+        scpPort,
+        bootPort,
+        clock: options.clock ?? systemClock,
+        send: (from, to, datagram) => shell.#send(from, to, datagram),
+        listen: (host, ports) => shell.#listen(host, ports),
+      })
     } catch (error) {
       shell.close()
       throw error
@@ -50,9 +78,35 @@ export class UdpBoard {
 
   /** Switches off and lets go of the ports. */
   close(): void {
+    this.#closed = true
     this.#board?.close()
     for (const socket of this.#sockets.values()) socket.close()
     this.#sockets.clear()
+  }
+
+  /** "127.0.0.1:17893 (SCP), 127.0.0.1:54321 (boot)", and the BMP if there is one. */
+  describe(): string {
+    const { bmpAddress, hosts } = this.board
+    const more = hosts.length > 1 ? `, ${hosts.length - 1} more boards up to ${hosts.at(-1)}` : ""
+    const bmp = bmpAddress ? `, ${formatAddress(bmpAddress)} (BMP)` : ""
+    return `${formatAddress(this.scp)} (SCP), ${formatAddress(this.boot)} (boot)${more}${bmp}`
+  }
+
+  /** One port on every host; with 0, one that the first host gives and that is free on the others. */
+  async #bindAll(hosts: readonly string[], port: number): Promise<number> {
+    for (let attempt = 1; ; attempt++) {
+      const bound: Socket[] = []
+      try {
+        for (const host of hosts) bound.push(await this.#bind(host, bound[0]?.port ?? port))
+        return bound[0]!.port
+      } catch (error) {
+        for (const socket of bound) {
+          this.#sockets.delete(formatAddress({ host: socket.hostname, port: socket.port }))
+          socket.close()
+        }
+        if (port !== 0 || attempt === PORT_TRIES) throw error
+      }
+    }
   }
 
   async #bind(host: string, port: number): Promise<Socket> {
@@ -61,7 +115,10 @@ export class UdpBoard {
       port,
       socket: {
         data: (own, datagram, fromPort, fromHost) => {
-          this.#board?.receive({ host, port: own.port }, { host: fromHost, port: fromPort }, datagram)
+          const to = { host, port: own.port }
+          const from = { host: fromHost, port: fromPort }
+          this.options.onDatagram?.(from, to, datagram)
+          this.#board?.receive(to, from, datagram)
         },
         // ICMP errors of clients that went away land here; without a handler they would end the process.
         error: () => {
@@ -70,30 +127,69 @@ export class UdpBoard {
       },
     })
     socket.setBroadcast(true)
-    this.#sockets.set(socket.port, socket)
+    this.#buffers.enlarge(socket as unknown as { fd: number | undefined })
+    this.#sockets.set(formatAddress({ host, port: socket.port }), socket)
     return socket
   }
 
-  /** The pending ICMP error of one peer makes the next send to any other throw, once: the second try goes out. */
+  /** Opens and closes ports so that just `ports` are open for reverse tags at `host`. */
+  #listen(host: string, ports: ReadonlySet<number>): void {
+    const open = this.#reverse.get(host) ?? new Set()
+    this.#reverse.set(host, open)
+    for (const port of open) {
+      if (ports.has(port)) continue
+      open.delete(port)
+      const key = formatAddress({ host, port })
+      this.#sockets.get(key)?.close()
+      this.#sockets.delete(key)
+    }
+    for (const port of ports) {
+      // The SDP and boot ports are the board's own and stay so.
+      if (open.has(port) || this.#sockets.has(formatAddress({ host, port })) || open.size >= LISTEN_LIMIT) continue
+      open.add(port)
+      void this.#openReverse(host, port, open)
+    }
+  }
+
+  async #openReverse(host: string, port: number, open: Set<number>): Promise<void> {
+    // Whoever set the tag may use it as soon as it has the answer, so answers wait until the port is open.
+    this.#opening++
+    try {
+      const socket = await this.#bind(host, port)
+      if (this.#closed || !open.has(port)) {
+        this.#sockets.delete(formatAddress({ host, port }))
+        socket.close()
+      }
+    } catch (error) {
+      open.delete(port)
+      this.options.onListenFailed?.({ host, port }, (error as Error).message)
+    } finally {
+      this.#opening--
+      if (this.#opening === 0)
+        for (const { from, to, datagram } of this.#waiting.splice(0)) this.#send(from, to, datagram)
+    }
+  }
+
   #send(from: Address, to: Address, datagram: Uint8Array): void {
-    const socket = this.#sockets.get(from.port)
+    if (this.#opening > 0) {
+      if (this.#waiting.length < OPENING_QUEUE_LIMIT) this.#waiting.push({ from, to, datagram })
+      else this.sendErrors++
+      return
+    }
+    const socket = this.#sockets.get(formatAddress(from))
     if (!socket || to.port === 0) {
       this.sendErrors++
       return
     }
-    try {
-      if (!socket.send(datagram, to.port, to.host)) this.sendErrors++
-    } catch {
+    this.options.onDatagram?.(from, to, datagram)
+    // The pending ICMP error of one peer makes the next send to any other throw, once: the second try goes out.
+    for (let attempt = 1; attempt <= 2; attempt++) {
       try {
-        socket.send(datagram, to.port, to.host)
+        if (socket.send(datagram, to.port, to.host)) return
       } catch {
-        this.sendErrors++
+        // Counted below if the second try fails too.
       }
     }
-  }
-
-  /** "127.0.0.1:17893 (SCP), 127.0.0.1:54321 (boot)". */
-  describe(): string {
-    return `${formatAddress(this.scp)} (SCP), ${formatAddress(this.boot)} (boot)`
+    this.sendErrors++
   }
 }

@@ -1,79 +1,14 @@
 import { describe, expect, test } from "bun:test"
-import { FakeBoard, type FakeBoardOptions, HELLO, HELLO_PERIOD_MS } from "../../src/fake-board/board.ts"
+import { HELLO, HELLO_PERIOD_MS } from "../../src/fake-board/board.ts"
 import { imageDigest } from "../../src/fake-board/boot-rom.ts"
-import type { BoardEvent } from "../../src/fake-board/events.ts"
 import { encodeBootImage } from "../../src/protocol/boot.ts"
-import { Command, decodeScpReply, encodeScpRequest, Result, type ScpReply } from "../../src/protocol/scp.ts"
+import { Command, decodeScpReply, Result } from "../../src/protocol/scp.ts"
 import { decodeVersion } from "../../src/protocol/version.ts"
-import type { Address } from "../../src/transport/address.ts"
-import { FakeClock } from "../support/fake-clock.ts"
-
-const APPLICATION: Address = { host: "127.0.0.1", port: 40_000 }
-const IMAGE = Uint8Array.from({ length: 2600 }, (_, index) => index * 7)
-
-interface Sent {
-  from: Address
-  to: Address
-  datagram: Uint8Array
-}
-
-function setUp(options: Partial<FakeBoardOptions> = {}) {
-  const clock = new FakeClock()
-  const sent: Sent[] = []
-  const events: BoardEvent[] = []
-  const board = new FakeBoard({
-    clock,
-    send: (from, to, datagram) => sent.push({ from, to, datagram }),
-    onEvent: (event) => events.push(event),
-    ...options,
-  })
-  let sequence = 0
-  /** Sends a request and gives back the replies that came at once. */
-  const ask = (
-    command: number,
-    args: readonly number[] = [],
-    more: {
-      data?: Uint8Array
-      flags?: number
-      tag?: number
-      dest?: Partial<{ x: number; y: number; cpu: number; port: number }>
-    } = {},
-  ): ScpReply[] => {
-    const before = sent.length
-    const { x = 255, y = 255, cpu = 0, port = 0 } = more.dest ?? {}
-    const [arg1 = 0, arg2 = 0, arg3 = 0] = args
-    const sdp = {
-      flags: more.flags ?? 0x87,
-      tag: more.tag ?? 255,
-      destPort: port,
-      destCpu: cpu,
-      srcPort: 7,
-      srcCpu: 31,
-      destX: x,
-      destY: y,
-      srcX: 0,
-      srcY: 0,
-    }
-    const data = more.data ?? new Uint8Array(0)
-    board.receive(
-      board.scp,
-      APPLICATION,
-      encodeScpRequest({ sdp, command, sequence: sequence++, arg1, arg2, arg3, data }),
-    )
-    return sent.slice(before).map(({ datagram }) => decodeScpReply(datagram)!)
-  }
-  const boot = (image = IMAGE): void => {
-    for (const datagram of encodeBootImage(image)) {
-      board.receive(board.boot, APPLICATION, datagram)
-      clock.advance(10)
-    }
-  }
-  return { clock, sent, events, board, ask, boot }
-}
+import { APPLICATION, IMAGE, setUpBoard } from "./board-harness.ts"
 
 describe("a boot", () => {
   test("ends with the image's digest, then silence, then 255,255, then the real chip", () => {
-    const { clock, events, board, ask, boot } = setUp({ silentMs: 800, bootingMs: 1500 })
+    const { clock, events, board, ask, boot } = setUpBoard({ silentMs: 800, bootingMs: 1500 })
     expect(ask(Command.VER)).toEqual([])
     boot()
     expect(events.find((event) => event.type === "booted")).toMatchObject({
@@ -92,7 +27,7 @@ describe("a boot", () => {
   })
 
   test("cannot happen twice without a power cycle", () => {
-    const { clock, events, board, boot } = setUp()
+    const { clock, events, board, boot } = setUpBoard()
     boot()
     clock.advance(5000)
     boot()
@@ -105,7 +40,7 @@ describe("a boot", () => {
   })
 
   test("misses the datagrams that come sooner than the gap after the last one taken", () => {
-    const { clock, board } = setUp({ bootGapMs: 5 })
+    const { clock, board } = setUpBoard({ bootGapMs: 5 })
     for (const datagram of encodeBootImage(IMAGE)) {
       board.receive(board.boot, APPLICATION, datagram)
       clock.advance(2)
@@ -120,7 +55,7 @@ describe("a boot", () => {
   })
 
   test("loses exactly the listed datagrams, counted from 1", () => {
-    const { board, events, boot } = setUp({ faults: { boot: { dropList: [2, 4] } } })
+    const { board, events, boot } = setUpBoard({ faults: { boot: { dropList: [2, 4] } } })
     boot()
     expect(events.filter((event) => event.type === "boot-incomplete")).toMatchObject([{ missing: [0, 2] }])
     boot()
@@ -130,7 +65,7 @@ describe("a boot", () => {
 
 describe("hellos", () => {
   test("go to everybody until a host is known, then to it, and stop once booted", () => {
-    const { clock, sent, board, boot } = setUp()
+    const { clock, sent, board, boot } = setUpBoard()
     clock.advance(HELLO_PERIOD_MS)
     expect(sent).toMatchObject([{ from: board.boot, to: { host: "127.255.255.255", port: 54321 }, datagram: HELLO }])
     board.receive(board.boot, { host: "127.0.0.9", port: 5 }, encodeBootImage(IMAGE)[0]!)
@@ -146,7 +81,8 @@ describe("hellos", () => {
   })
 
   test("can be left out", () => {
-    const { clock, sent } = setUp({ helloBroadcast: undefined })
+    const { clock, sent, board } = setUpBoard({ helloBroadcast: undefined })
+    board.receive(board.boot, APPLICATION, encodeBootImage(IMAGE)[0]!)
     clock.advance(3 * HELLO_PERIOD_MS)
     expect(sent).toEqual([])
   })
@@ -154,7 +90,7 @@ describe("hellos", () => {
 
 describe("memory commands", () => {
   test("read back what was written, across page ends", () => {
-    const { ask } = setUp({ booted: true })
+    const { ask } = setUpBoard({ booted: true })
     const data = Uint8Array.from({ length: 256 }, (_, index) => index)
     expect(ask(Command.WRITE, [0x60640f80, 256, 2], { data })).toMatchObject([
       { result: Result.OK, body: new Uint8Array(0) },
@@ -164,13 +100,13 @@ describe("memory commands", () => {
   })
 
   test("show system RAM at both of its addresses", () => {
-    const { ask } = setUp({ booted: true })
+    const { ask } = setUpBoard({ booted: true })
     ask(Command.WRITE, [0xe5000100, 4, 2], { data: Uint8Array.of(1, 2, 3, 4) })
     expect(ask(Command.READ, [0xf5000100, 4, 2])[0]?.body).toEqual(Uint8Array.of(1, 2, 3, 4))
   })
 
   test("move whole units only and round addresses down to them", () => {
-    const { ask } = setUp({ booted: true })
+    const { ask } = setUpBoard({ booted: true })
     ask(Command.WRITE, [0x60000000, 8, 0], { data: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8) })
     expect(ask(Command.READ, [0x60000000, 7, 2])[0]?.body).toEqual(Uint8Array.of(1, 2, 3, 4, 0, 0, 0))
     expect(ask(Command.READ, [0x60000003, 4, 1])[0]?.body).toEqual(Uint8Array.of(3, 4, 5, 6))
@@ -178,7 +114,7 @@ describe("memory commands", () => {
   })
 
   test("fill with a word", () => {
-    const { ask } = setUp({ booted: true })
+    const { ask } = setUpBoard({ booted: true })
     expect(ask(Command.FILL, [0x60000ffc, 0x04030201, 8])).toMatchObject([{ result: Result.OK }])
     expect(ask(Command.READ, [0x60000ff8, 16, 0])[0]?.body).toEqual(
       Uint8Array.of(0, 0, 0, 0, 1, 2, 3, 4, 1, 2, 3, 4, 0, 0, 0, 0),
@@ -193,14 +129,14 @@ describe("memory commands", () => {
     ["an unknown command", 99, [], Result.CMD],
     ["RUN, which is obsolete", Command.RUN, [0], Result.CMD],
   ] as const)("answer %s with its error and nothing else", (_what, command, args, result) => {
-    const { ask } = setUp({ booted: true })
+    const { ask } = setUpBoard({ booted: true })
     expect(ask(command, args)).toMatchObject([{ result, body: new Uint8Array(0) }])
   })
 })
 
 describe("replies", () => {
   test("are the request turned round, with the tag lent, cut after the command's own fields", () => {
-    const { sent, board } = setUp({ booted: true })
+    const { sent, board } = setUpBoard({ booted: true })
     const request = Buffer.from("000087ff00ffffffffff00000700000000000000000000000000", "hex")
     board.receive(board.scp, APPLICATION, request)
     expect(sent).toMatchObject([{ from: board.scp, to: APPLICATION }])
@@ -210,7 +146,7 @@ describe("replies", () => {
   })
 
   test("are not sent where none is wanted, though the command runs", () => {
-    const { ask } = setUp({ booted: true })
+    const { ask } = setUpBoard({ booted: true })
     expect(ask(Command.WRITE, [0x60000000, 1, 0], { data: Uint8Array.of(7), flags: 0x07 })).toEqual([])
     expect(ask(Command.READ, [0x60000000, 1, 0])[0]?.body).toEqual(Uint8Array.of(7))
   })
@@ -220,12 +156,12 @@ describe("replies", () => {
     ["a port that the monitor does not have", { port: 1 }, Result.PORT],
     ["a chip that is not there", { x: 99, y: 7 }, Result.ROUTE],
   ])("name the error for %s", (_what, dest, result) => {
-    const { ask } = setUp({ booted: true })
+    const { ask } = setUpBoard({ booted: true })
     expect(ask(Command.VER, [], { dest })).toMatchObject([{ result, body: new Uint8Array(0) }])
   })
 
   test("say LEN for a request without its arguments, and nothing for 283 bytes", () => {
-    const { sent, board } = setUp({ booted: true })
+    const { sent, board } = setUpBoard({ booted: true })
     const request = (bytes: number): Uint8Array => {
       const datagram = new Uint8Array(bytes)
       datagram.set([0, 0, 0x87, 0xff, 0, 0xff, 255, 255, 0, 0, 0, 0, 5, 0])
@@ -241,7 +177,7 @@ describe("replies", () => {
   })
 
   test("need a free transient tag: eight requests that nobody answers leave the ninth without one, for 2.56 s", () => {
-    const { clock, ask, board } = setUp({ booted: true })
+    const { clock, ask, board } = setUpBoard({ booted: true })
     // A reply that no host byte asks for is never produced, and keeps its tag.
     const lend = (): void => {
       const datagram = new Uint8Array(26)
@@ -262,7 +198,7 @@ describe("faults", () => {
   test("lose, double and delay the same datagrams for the same seed", () => {
     const run = (seed: number): string => {
       const faults = { scp: { drop: 0.3, duplicate: 0.3, jitterMs: 20, delayMs: 5 }, reply: { drop: 0.2 } }
-      const { clock, sent, ask } = setUp({ booted: true, seed, faults })
+      const { clock, sent, ask } = setUpBoard({ booted: true, seed, faults })
       for (let round = 0; round < 100; round++) {
         ask(Command.VER)
         clock.advance(1)
@@ -278,13 +214,13 @@ describe("faults", () => {
   })
 
   test("on replies let the command run", () => {
-    const { ask, board } = setUp({ booted: true, faults: { reply: { drop: 1 } } })
+    const { ask, board } = setUpBoard({ booted: true, faults: { reply: { drop: 1 } } })
     expect(ask(Command.VER)).toEqual([])
     expect(board.counters.count(Command.VER)).toBe(1)
   })
 
   test("of SCP leave boot alone", () => {
-    const { board, boot } = setUp({ faults: { scp: { drop: 1 } } })
+    const { board, boot } = setUpBoard({ faults: { scp: { drop: 1 } } })
     boot()
     expect(board.counters.images).toBe(1)
   })
