@@ -103,6 +103,7 @@ export class SCPRequestPipeLine {
    */
   async sendRequest(request: SCPRequest, onReply: ReplyCallback = () => {}, onError?: ErrorCallback): Promise<void> {
     this.#signal?.throwIfAborted()
+    // No await between the check and the place taken, or two callers would take one place.
     while (!this.#window.hasRoom()) await this.#waitForRoom()
     this.#signal?.throwIfAborted()
     const pending: Pending = { request, onReply, onError: onError ?? ((_request, error) => this.#keep(error)) }
@@ -110,6 +111,11 @@ export class SCPRequestPipeLine {
     const flight = this.#window.add(pending, encode, this.#clock.now())
     this.#receive()
     await this.#transmit(flight)
+  }
+
+  /** Resolves when there is room for a request; time to see whether one still makes sense. Rejects if PIPELINE_WAITING_LIMIT callers wait already. */
+  async room(): Promise<void> {
+    while (!this.#window.hasRoom()) await this.#waitForRoom()
   }
 
   /** Sends one request and resolves with its reply, result OK. Rejects with the failure itself, not wrapped. */
@@ -156,9 +162,8 @@ export class SCPRequestPipeLine {
       } catch (error) {
         if (error instanceof SpinnmanEOFException) return this.#failAll(error)
         // The first refusal may be the ICMP answer to an earlier datagram, with this one not sent at all.
-        if (attempt < 2) continue
-        this.#window.sendFailed(flight, errorCode(error) ?? errorText(error))
-        return
+        if (attempt === 1) this.#window.sendFailed(flight, errorCode(error) ?? errorText(error))
+        else return
       }
     }
   }

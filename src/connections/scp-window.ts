@@ -146,7 +146,7 @@ export class ScpWindow<T> {
     return actions
   }
 
-  /** A try could not even be sent. It counts as one that had no reply, for another reason. */
+  /** The system refused to send a try, or said that an earlier one did not arrive: a reason for a failure, if it comes to one. */
   sendFailed(flight: Flight<T>, reason: string): void {
     flight.reasons.push(reason)
   }

@@ -45,6 +45,8 @@ type Context = { readonly [Part in keyof ConnectionContext]-?: NonNullable<Conne
 /** What `open` hands to the constructor. */
 export interface OpenedUdp {
   readonly socket: RawSocket
+  /** Kept apart: a closed socket does not know it any more. */
+  readonly local: Address
   readonly queue: ReceiveQueue
   readonly remote: Address | undefined
   readonly context: Context
@@ -101,12 +103,12 @@ export class UDPConnection implements AsyncDisposable {
 
   /** The address bound to: "0.0.0.0" for all interfaces, and of a connected one the address that it sends from. */
   get localIpAddress(): string {
-    return this.#opened.socket.address.address
+    return this.#opened.local.host
   }
 
   /** The local UDP port. */
   get localPort(): number {
-    return this.#opened.socket.address.port
+    return this.#opened.local.port
   }
 
   /** The remote IP address, resolved; undefined if not connected. */
@@ -223,9 +225,8 @@ export class UDPConnection implements AsyncDisposable {
 
   /** The two ends, for `toString`. */
   protected describeEnds(): string {
-    const local = formatAddress({ host: this.localIpAddress, port: this.localPort })
-    const { remote } = this.#opened
-    return `local=${local}, remote=${remote ? formatAddress(remote) : undefined}`
+    const { local, remote } = this.#opened
+    return `local=${formatAddress(local)}, remote=${remote ? formatAddress(remote) : undefined}`
   }
 
   async #transmit(socket: RawSocket, data: Uint8Array, to: Address, unconnected: Address | undefined): Promise<void> {
@@ -264,7 +265,8 @@ export async function openUdp(options: UDPConnectionOptions): Promise<OpenedUdp>
     const socket = await openSocket({ host, port, ...(remote && { connect: remote }) }, owner)
     // SpiNNMan asks for 1 MiB; here as much as the relay itself does. It is no failure where the system says no.
     new ReceiveBuffers(observer).enlarge(socket)
-    return { socket, queue, remote, faults, context: { clock, observer, ping } }
+    const local = { host: unmapHost(socket.address.address), port: socket.address.port }
+    return { socket, local, queue, remote, faults, context: { clock, observer, ping } }
   } catch (error) {
     const ends = remote
       ? `${formatAddress({ host, port })} for ${formatAddress(remote)}`

@@ -12,6 +12,8 @@ export class Peer implements AsyncDisposable {
   readonly got: Got[] = []
   readonly #waiting: ((got: Got) => void)[] = []
   #socket: RawSocket | undefined
+  /** Known after closing too. */
+  port = 0
   /** Called for each datagram; what it returns is sent back. */
   answer: (data: Uint8Array, port: number) => Uint8Array | readonly Uint8Array[] | undefined = () => undefined
 
@@ -21,11 +23,8 @@ export class Peer implements AsyncDisposable {
       { host: "127.0.0.1", port },
       { onDatagram: (data, from) => peer.#arrived(data, from), onError() {}, onDrain() {} },
     )
+    peer.port = peer.#socket.address.port
     return peer
-  }
-
-  get port(): number {
-    return this.#socket!.address.port
   }
 
   /** The next datagram that nobody has taken yet. */

@@ -18,6 +18,8 @@ export class ScriptedScp implements AbstractSCPConnection {
   readonly chipY = 255
   /** Throws to make a send fail. */
   beforeSend: (request: ScpRequest) => void = () => {}
+  /** Answers requests by itself; undefined is silence. */
+  respond: (request: ScpRequest) => { result?: number; body?: Uint8Array } | undefined = () => undefined
   readonly #queue = new ReceiveQueue(this.clock, silentObserver)
 
   isReadyToReceive(timeoutMs = 0): Promise<boolean> {
@@ -40,6 +42,8 @@ export class ScriptedScp implements AbstractSCPConnection {
     const request = decodeScpRequest(data)!
     this.beforeSend(request)
     this.sent.push(request)
+    const response = this.respond(request)
+    if (response) queueMicrotask(() => this.#push(request.sequence, response.result ?? Result.OK, response.body))
   }
 
   /** Sequences sent since the last call. */
@@ -49,6 +53,11 @@ export class ScriptedScp implements AbstractSCPConnection {
 
   /** A reply arrives. */
   async reply(sequence: number, result: number = Result.OK, body: Uint8Array = new Uint8Array(0)): Promise<void> {
+    this.#push(sequence, result, body)
+    await this.settle()
+  }
+
+  #push(sequence: number, result: number, body: Uint8Array = new Uint8Array(0)): void {
     const sdp = {
       flags: 7,
       tag: 8,
@@ -62,7 +71,6 @@ export class ScriptedScp implements AbstractSCPConnection {
       srcY: 0,
     }
     this.deliver(encodeScpReply({ sdp, result, sequence, body }))
-    await this.settle()
   }
 
   deliver(data: Uint8Array): void {

@@ -323,9 +323,11 @@ describe("the rest", () => {
 
   test("closing twice is closing once", async () => {
     const connection = await UDPConnection.open(local)
+    const before = String(connection)
     connection.close()
     connection.close()
     expect(connection.closed).toBe(true)
+    expect(String(connection)).toBe(before)
   })
 
   test("getReceiveMethod is receive", async () => {

@@ -1,0 +1,10 @@
+/** The package as a library: connections to boards, and what is built on them. */
+export * from "./connections/index.ts"
+export type { Observer } from "./observe/observer.ts"
+export * from "./protocol/eieio.ts"
+export * from "./protocol/eieio-command.ts"
+export { Command, Result, type ScpReply } from "./protocol/scp.ts"
+export { SdpFlag, type SdpHeader, type SdpMessage } from "./protocol/sdp.ts"
+export { isBooting, type Version } from "./protocol/version.ts"
+export type { Address } from "./transport/address.ts"
+export type { Clock } from "./transport/clock.ts"
