@@ -48,7 +48,7 @@ class PeerLink extends BaseLink {
 
   constructor(
     readonly peer: string,
-    observer: Observer,
+    private readonly observer: Observer,
   ) {
     super(observer)
   }
@@ -61,13 +61,25 @@ class PeerLink extends BaseLink {
     this.onRelease(reason)
   }
 
+  /** A fault in whoever takes the datagram must not cost the other flows of the connection. */
   override deliver(datagram: Uint8Array): void {
-    super.deliver(datagram)
+    try {
+      super.deliver(datagram)
+    } catch (error) {
+      this.observer.event({ type: "internal-error", where: `datagram from ${this.peer}`, detail: String(error) })
+    }
   }
 
   override finish(reason: CloseReason): void {
     super.finish(reason)
   }
+}
+
+/** A connection in Python's framing; its one flow begins with a datagram, and again after it has ended. */
+interface Framed {
+  readonly kind: "framed"
+  readonly connection: FramedConnection
+  link: PeerLink | undefined
 }
 
 /** One accepted connection, from its first byte to its end. */
@@ -76,10 +88,8 @@ class Peer implements TcpOwner {
   /** Since when something incomplete has been waiting for its rest; undefined while nothing is. */
   unfinishedSince: number | undefined
   spoken = false
-  #state:
-    | { kind: "sniffing"; bytes: Uint8Array }
-    | { kind: "mux"; connection: MuxConnection }
-    | { kind: "framed"; connection: FramedConnection; link: PeerLink } = {
+  #over = false
+  #state: { kind: "sniffing"; bytes: Uint8Array } | { kind: "mux"; connection: MuxConnection } | Framed = {
     kind: "sniffing",
     bytes: new Uint8Array(0),
   }
@@ -134,11 +144,14 @@ class Peer implements TcpOwner {
   }
 
   #endLinks(reason: CloseReason): void {
+    this.#over = true
     const state = this.#state
     if (state.kind === "mux") state.connection.close(reason)
     if (state.kind === "framed") {
-      state.connection.close()
-      state.link.finish(reason)
+      const { connection, link } = state
+      connection.close()
+      state.link = undefined
+      link?.finish(reason)
     }
   }
 
@@ -191,7 +204,6 @@ class Peer implements TcpOwner {
 
   #becomeFramed(): void {
     const { clock, observer, channel } = this.options
-    const link = new PeerLink(this.name, observer)
     const connection = new FramedConnection({
       port: this.port,
       peer: this.name,
@@ -199,29 +211,36 @@ class Peer implements TcpOwner {
       drops: observer,
       maxAgeMs: MAX_AGE_MS[channel],
       onDatagram: (datagram) => {
+        // The rest of a chunk whose first datagram ended the connection.
+        if (this.#over) {
+          observer.drop("closed", this.name)
+          return
+        }
         this.spoken = true
         this.unfinishedSince = undefined
+        const link = state.link ?? this.#beginFlow(state)
         link.deliver(datagram)
       },
       onDead: (detail) => this.refuse(detail),
     })
-    this.#state = { kind: "framed", connection, link }
-    link.onTransmit = (datagram) => connection.send(datagram)
-    // A Python client ends for good when its connection does, so an idle flow must not close it: a quiet
-    // connection goes on and begins a new flow with its next datagram.
-    link.onRelease = (reason) => this.#flowOver(link, reason)
+    const state: Framed = { kind: "framed", connection, link: undefined }
+    this.#state = state
     observer.event({ type: "peer-connected", peer: this.name, protocol: "framed" })
-    this.options.onLink(link, channel)
   }
 
-  #flowOver(link: PeerLink, reason: CloseReason): void {
-    if (this.#state.kind !== "framed" || this.#state.link !== link) return
-    if (reason.code === "idle" || reason.code === "evicted") {
-      this.#state.connection.close()
-      this.#state = { kind: "sniffing", bytes: new Uint8Array(0) }
-      return
+  #beginFlow(state: Framed): PeerLink {
+    const link = new PeerLink(this.name, this.options.observer)
+    state.link = link
+    link.onTransmit = (datagram) => state.connection.send(datagram)
+    link.onRelease = (reason) => {
+      if (state.link !== link) return
+      state.link = undefined
+      // A Python client ends for good when its connection does. So a flow that ends for want of traffic or room, or by
+      // the board's end, leaves it open: its next datagram begins a new flow.
+      if (reason.code === "closed" || reason.code === "shutdown") this.drop(reason)
     }
-    if (reason.code !== "peer-closed" && reason.code !== "refused") this.drop(reason)
+    this.options.onLink(link, this.options.channel)
+    return link
   }
 
   #noteUnfinished(): void {

@@ -65,10 +65,10 @@ export function portOf(socket: Socket<TcpState>): TcpPort {
 export const tcpHandlers = {
   binaryType: "uint8array" as const,
   data(socket: Socket<TcpState>, chunk: Uint8Array) {
-    socket.data.owner?.onData(chunk)
+    guard(socket, (owner) => owner.onData(chunk))
   },
   drain(socket: Socket<TcpState>) {
-    socket.data.owner?.onDrain()
+    guard(socket, (owner) => owner.onDrain())
   },
   end(socket: Socket<TcpState>) {
     socket.end()
@@ -79,6 +79,21 @@ export const tcpHandlers = {
   close(socket: Socket<TcpState>, error?: Error) {
     ended(socket, error ? error.message : "closed by the other side")
   },
+}
+
+/** Bun hands what a handler throws to `error`, and the socket stays open: an owner's fault ends the connection instead. */
+function guard(socket: Socket<TcpState>, run: (owner: TcpOwner) => void): void {
+  const { owner } = socket.data
+  if (!owner) return
+  try {
+    run(owner)
+  } catch (error) {
+    ended(socket, "a fault in this program")
+    socket.terminate()
+    queueMicrotask(() => {
+      throw error
+    })
+  }
 }
 
 function ended(socket: Socket<TcpState>, detail: string): void {
