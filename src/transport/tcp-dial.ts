@@ -73,6 +73,8 @@ type State =
 class CarriedLink extends BaseLink {
   readonly #waiting: { datagram: Uint8Array; at: number }[] = []
   #waitingBytes = 0
+  /** Datagrams that only the replay has so far: no connection has been there to take them. */
+  #remembered = 0
   #route: ((datagram: Uint8Array) => void) | undefined
 
   constructor(
@@ -100,7 +102,8 @@ class CarriedLink extends BaseLink {
       this.options.observer.event({ type: "boot-resent", target: this.peer, datagrams: replayed.length })
     }
     for (const datagram of replayed) route(datagram)
-    let stale = 0
+    let stale = Math.max(0, this.#remembered - replayed.length)
+    this.#remembered = 0
     for (const { datagram, at } of this.#waiting.splice(0)) {
       if (now - at > OFFLINE_LIMIT.ageMs) stale++
       else route(datagram)
@@ -119,7 +122,8 @@ class CarriedLink extends BaseLink {
     const now = this.options.clock.now()
     const remembered = this.replay?.sent(datagram, now) ?? false
     if (this.#route) this.#route(datagram)
-    else if (!remembered) this.#wait(datagram, now)
+    else if (remembered) this.#remembered++
+    else this.#wait(datagram, now)
   }
 
   #wait(datagram: Uint8Array, now: number): void {
@@ -132,11 +136,21 @@ class CarriedLink extends BaseLink {
   }
 
   protected override release(reason: CloseReason): void {
+    const lost = this.#waiting.length + this.#remembered
+    this.#waiting.length = 0
+    this.#remembered = 0
+    if (lost > 0) this.drops.drop("closed", this.peer, lost)
     this.carrier.released(this, reason)
   }
 
+  /** A fault in whoever takes the datagram must not cost the other links of the connection. */
   override deliver(datagram: Uint8Array): void {
-    super.deliver(datagram)
+    try {
+      super.deliver(datagram)
+    } catch (error) {
+      const where = `datagram from ${this.peer}`
+      this.options.observer.event({ type: "internal-error", where, detail: String(error) })
+    }
   }
 
   override finish(reason: CloseReason): void {

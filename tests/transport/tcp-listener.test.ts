@@ -9,12 +9,14 @@ import {
   type MuxFrame,
 } from "../../src/protocol/mux.ts"
 import { AllowList } from "../../src/transport/allow.ts"
-import { type CloseReason, type Link, MAX_DATAGRAM } from "../../src/transport/link.ts"
+import { FramedConnection } from "../../src/transport/framed-connection.ts"
+import { BaseLink, type CloseReason, type Link, MAX_DATAGRAM } from "../../src/transport/link.ts"
 import { seededRandom } from "../../src/transport/random.ts"
 import { FRAME_DEADLINE_MS, TcpListener, type TcpListenOptions } from "../../src/transport/tcp-listener.ts"
+import { connectTcp, type TcpPort } from "../../src/transport/tcp-port.ts"
 import { FakeClock } from "../support/fake-clock.ts"
 import { cuts, integer, mutate, randomBytes, utf8 } from "../support/fuzz.ts"
-import { eventLoopTurn, until as untilTurn } from "../support/link-contract.ts"
+import { describeLinkContract, eventLoopTurn, GREETING, until as untilTurn } from "../support/link-contract.ts"
 import { RawPeer } from "../support/raw-tcp.ts"
 import { RecordingObserver } from "../support/recording-observer.ts"
 
@@ -66,6 +68,64 @@ function framesIn(stream: Uint8Array): MuxFrame[] {
   new MuxDecoder().push(stream, (frame) => frames.push(frame))
   return frames
 }
+
+/** The application's end of a framed connection, as a link; sends one datagram that makes the listener's end appear. */
+class FramedLink extends BaseLink {
+  readonly peer = "listener"
+  #port: TcpPort | undefined
+  #connection: FramedConnection | undefined
+
+  static async connect(port: number, observer: RecordingObserver): Promise<FramedLink> {
+    const link = new FramedLink(observer)
+    const clock = new FakeClock()
+    await connectTcp({
+      address: { host: "127.0.0.1", port },
+      timeoutMs: 1_000,
+      clock,
+      ownerOf(port) {
+        const connection = new FramedConnection({
+          port,
+          peer: "listener",
+          clock,
+          drops: observer,
+          maxAgeMs: 1_000,
+          onDatagram: (datagram) => link.deliver(datagram),
+          onDead: (detail) => link.finish({ code: "failed", detail }),
+        })
+        link.#port = port
+        link.#connection = connection
+        return {
+          onData: (chunk) => connection.received(chunk),
+          onDrain: () => connection.drained(),
+          onClose: (detail) => link.finish({ code: "peer-closed", detail }),
+        }
+      },
+    })
+    return link
+  }
+
+  protected override transmit(datagram: Uint8Array): void {
+    this.#connection?.send(datagram)
+  }
+
+  protected override release(): void {
+    this.#connection?.close()
+    this.#port?.end()
+  }
+}
+
+describeLinkContract("a framed connection", { tellsPeer: true, greets: true }, async () => {
+  const made = setup({
+    onLink: (link) => {
+      far = link
+    },
+  })
+  let far: Link | undefined
+  const near = await FramedLink.connect(made.listener.address.port, made.observer)
+  near.send(GREETING)
+  await until(() => far !== undefined)
+  return { near, far: far!, observer: made.observer, dispose() {} }
+})
 
 describe("a peer in Python's framing", () => {
   test("is one flow of the port's own channel, both ways", async () => {
