@@ -101,6 +101,7 @@ async function runBoard(parsed: Parsed, io: CommandIo): Promise<number> {
   const board = await open({
     ...boardOptions(parsed),
     onEvent: eventLog(parsed, io),
+    onInternalError: (error) => io.stderr(`internal error, please report: ${(error as Error).stack ?? error}\n`),
     onListenFailed: ({ port }, detail) =>
       io.stderr(`a reverse IP tag wants UDP port ${port}, which cannot be had: ${detail}\n`),
     ...(recording && { onDatagram: (from, to, datagram) => recording.record(from, to, datagram) }),
@@ -144,6 +145,7 @@ function boardOptions(parsed: Parsed): UdpBoardOptions {
     faults: faults(parsed),
     programs: asUsage(() => parsed.values("program").map(parsePlacedProgram)),
     version: { version, buildTime: BUILD_TIME },
+    unixTime: Math.floor(Date.now() / 1000),
     ...(bmp !== undefined && {
       bmp: { host: ipv4(parsed, "bmp"), powerOnMs: numberOption(parsed, "power-on-ms", { min: 0, max: 60_000 }) },
     }),

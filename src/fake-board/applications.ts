@@ -62,6 +62,7 @@ export class Applications {
       // Application 0 is SARK itself, which sits idle.
       const state = appId === 0 ? CoreState.idle : wait ? CoreState.waiting : CoreState.running
       chip.setCore(core, state, appId)
+      chip.stampStart(core)
       chip.setAppName(core, program?.name ?? (appId === 0 ? "sark" : `app-${appId}`))
       if (program && state === CoreState.running) this.#run(chip, core, program)
       else if (program) this.#waiting.set(placeKey(chip, core), program)

@@ -62,6 +62,8 @@ export interface FakeBoardOptions {
   readonly silentMs?: number
   readonly bootingMs?: number
   readonly version?: ScampVersion
+  /** Unix time in seconds that a machine which was never booted shows as its start; booted ones have it from the image. */
+  readonly unixTime?: number
   /** Programs that run on application cores from the start. */
   readonly programs?: readonly PlacedProgram[]
   /** Seed of all faults; each path has its own stream, so that more SCP traffic does not change what boot loses. */
@@ -282,7 +284,7 @@ export class FakeBoard {
       hosts: this.hosts,
       image,
       softwareVersion: versionNumber(version.version),
-      unixTime: version.buildTime,
+      unixTime: this.#options.unixTime ?? version.buildTime,
       budget: this.#budget,
     }
     const outside = {

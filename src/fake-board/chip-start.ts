@@ -2,6 +2,7 @@
 import { BOOT_SV_LENGTH, BOOT_SV_OFFSET } from "../protocol/boot.ts"
 import { Chip } from "./chip.ts"
 import { CoreState } from "./core-state.ts"
+import { Heap } from "./heap.ts"
 import { CORES_PER_CHIP, LINKS, type MachineShape } from "./machine-shape.ts"
 import type { PageBudget } from "./memory.ts"
 import {
@@ -11,6 +12,7 @@ import {
   P2P_TABLE,
   ROUTER_COPY,
   SDRAM_BASE,
+  SDRAM_BYTES,
   SDRAM_HEAP,
   SDRAM_SYSTEM,
   SDRAM_USER,
@@ -20,6 +22,8 @@ import {
   SYSRAM_HEAP,
   SYSRAM_HEAP_TOP,
   SYSRAM_USER,
+  SYSTEM_HEAP,
+  SYSTEM_TABLES,
   VCPU_BASE,
   VCPU_BYTES,
   Vcpu,
@@ -72,6 +76,9 @@ export function startChip(facts: MachineFacts, x: number, y: number): Chip {
   writeP2pTable(chip, shape)
   chip.sdram.initialise(SDRAM_SYSTEM)
   chip.sysram.initialise(SYSRAM_HEAP_TOP)
+  const system = new Heap(chip.memory, SYSTEM_HEAP)
+  system.initialise(SDRAM_BASE + SDRAM_BYTES)
+  for (const bytes of SYSTEM_TABLES) system.allocate(bytes, 0, 0, false)
   const sharedMessages = chip.sysram.allocate(SHARED_MESSAGES_BYTES, 0, 0, false)
   chip.memory.writeU32(SV_BASE + Sv.sharedBuffers, sharedMessages)
   chip.router.initialise(0)
@@ -112,6 +119,7 @@ function writeSystemVariables(chip: Chip, facts: MachineFacts, ethernet: { x: nu
   word(Sv.sysramBase, SYSRAM_USER)
   word(Sv.sdramSystem, SDRAM_SYSTEM)
   word(Sv.vcpuBase, VCPU_BASE)
+  word(Sv.systemHeap, SYSTEM_HEAP)
   word(Sv.routerCopy, ROUTER_COPY)
   word(Sv.hopTable, HOP_TABLE)
   word(Sv.allocTags, ALLOC_TAGS)
@@ -130,7 +138,7 @@ export function workingLinks(chip: Pick<Chip, "x" | "y">, shape: MachineShape): 
 function writeCores(chip: Chip, facts: MachineFacts): void {
   assignCores(chip, facts.shape.workingCores(chip.x, chip.y))
   chip.setAppName(0, "scamp-3")
-  chip.memory.writeU32(VCPU_BASE + Vcpu.time, facts.unixTime)
+  chip.memory.writeU32(VCPU_BASE + Vcpu.time, chip.memory.readU32(SV_BASE + Sv.unixTime))
   for (let core = 0; core < chip.cores; core++) {
     chip.memory.writeU32(VCPU_BASE + core * VCPU_BYTES + Vcpu.softwareVersion, facts.softwareVersion)
   }

@@ -103,6 +103,11 @@ export class Chip {
     if (state !== CoreState.powerDown) this.#stuck.delete(core)
   }
 
+  /** Notes that an application begins on a core, by the chip's own clock. */
+  stampStart(core: number): void {
+    this.memory.writeU32(vcpu(core) + Vcpu.time, this.memory.readU32(SV_BASE + Sv.unixTime))
+  }
+
   /** Writes a core's application name (15 characters and a NUL) into its vcpu block. */
   setAppName(core: number, name: string): void {
     const bytes = new Uint8Array(16)

@@ -29,11 +29,14 @@ export const SYSRAM_HEAP = SYSRAM_USER + 1024 * 4
 export const SYSRAM_HEAP_TOP = 0xe5007000
 /** Seven shared-memory message buffers of 292 bytes that SC&MP takes from the system RAM heap. */
 export const SHARED_MESSAGES_BYTES = 7 * 292
-/** The tables in system SDRAM, behind the 256 KiB where APLX images go. */
-export const HOP_TABLE = SDRAM_SYSTEM + 65_536 * 4 + 24
-export const ROUTER_COPY = HOP_TABLE + 65_536 * 4 + 8
-export const ALLOC_TAGS = ROUTER_COPY + 1025 * 16 + 8
-export const APP_DATA = ALLOC_TAGS + 65_536 * 4 + 8
+/** The heap in system SDRAM, behind the 256 KiB where APLX images go; what SC&MP takes from it comes to lie as below. */
+export const SYSTEM_HEAP = SDRAM_SYSTEM + 65_536 * 4
+/** Sizes of the tables in it, in the order in which they are allocated. */
+export const SYSTEM_TABLES = [65_536 * 4, 1025 * 16, 65_536 * 4, 256 * 8] as const
+export const HOP_TABLE = SYSTEM_HEAP + 24
+export const ROUTER_COPY = HOP_TABLE + SYSTEM_TABLES[0] + 8
+export const ALLOC_TAGS = ROUTER_COPY + SYSTEM_TABLES[1] + 8
+export const APP_DATA = ALLOC_TAGS + SYSTEM_TABLES[2] + 8
 
 /** Offsets in the `sv` struct. */
 export const Sv = {

@@ -10,6 +10,8 @@ export interface UdpBoardOptions extends Omit<FakeBoardOptions, "clock" | "send"
   readonly clock?: Clock
   /** Sees every datagram: those that arrive as they come, those that leave after all faults. */
   readonly onDatagram?: (from: Address, to: Address, datagram: Uint8Array) => void
+  /** The machine threw while it took a datagram in: a fault of this program. */
+  readonly onInternalError?: (error: unknown) => void
   /** A reverse IP tag asked for a port that could not be had. */
   readonly onListenFailed?: (address: Address, detail: string) => void
 }
@@ -118,7 +120,12 @@ export class UdpBoard {
           const to = { host, port: own.port }
           const from = { host: fromHost, port: fromPort }
           this.options.onDatagram?.(from, to, datagram)
-          this.#board?.receive(to, from, datagram)
+          try {
+            this.#board?.receive(to, from, datagram)
+          } catch (error) {
+            // A mistake of ours, which must be heard of but must not end the machine for everybody.
+            this.options.onInternalError?.(error)
+          }
         },
         // ICMP errors of clients that went away land here; without a handler they would end the process.
         error: () => {
