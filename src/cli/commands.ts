@@ -1,6 +1,21 @@
 /** Every word that can follow `spinnaker-relay`. */
 import { boardCommand } from "./board.ts"
+import { bootCommand } from "./boot.ts"
 import type { Command } from "./command.ts"
+import { discoverCommand } from "./discover.ts"
+import { infoCommand } from "./info.ts"
+import { powerCommand } from "./power.ts"
+import { readCommand } from "./read.ts"
 import { relayCommand } from "./relay.ts"
+import { writeCommand } from "./write.ts"
 
-export const commands: readonly Command[] = [relayCommand, boardCommand]
+export const commands: readonly Command[] = [
+  relayCommand,
+  boardCommand,
+  bootCommand,
+  infoCommand,
+  readCommand,
+  writeCommand,
+  discoverCommand,
+  powerCommand,
+]
