@@ -167,6 +167,7 @@ export class BootMachine {
   #imageOf(part: BootPart, { owner, attempt }: Collecting): BootImage {
     const old = this.#image
     if (old?.agrees(part)) return old
+    if (part.kind === "block") attempt.seen.delete(part.number)
     const image = part.kind === "start" || !old ? new BootImage() : old.only(attempt.seen)
     this.#image = image
     if (old && old.done > 0) {
@@ -181,7 +182,8 @@ export class BootMachine {
     const { attempt } = state
     const { application } = state.owner
     // The network's duplicate, unless this attempt has had its END or is old: then the client begins anew.
-    if (attempt.start === "passed" && !attempt.end && now - attempt.begunAt < BOOT_GIVEN_UP_MS) {
+    const young = !attempt.end && now - attempt.begunAt < BOOT_GIVEN_UP_MS
+    if (attempt.start === "passed" && young && image.has(part)) {
       this.#drop("boot-repeat")
       return
     }
