@@ -25,20 +25,22 @@ function addressAt(datagram: Uint8Array, portCpuOffset: number, chipOffset: numb
   return (datagram[portCpuOffset]! << 16) | (datagram[chipOffset]! << 8) | datagram[chipOffset + 1]!
 }
 
-/** How well a reply's source fits a request's destination. BMPs answer with a source of their own making. */
-function fit(request: Outstanding, source: number): number {
-  if (request.destination === source) return 2
-  const sameCore = request.destination >> 16 === source >> 16
-  return sameCore && (request.destination & ANY_CHIP) === ANY_CHIP ? 2 : 1
+/** True if a reply from `source` answers `request`: a reply's source is the request's destination (BMPs' too, measured). */
+function answers(request: Outstanding, source: number): boolean {
+  if (request.destination === source) return true
+  return (request.destination & ANY_CHIP) === ANY_CHIP && request.destination >> 16 === source >> 16
 }
 
 /** SCP's matcher. */
 export class ScpReplyMatcher implements ReplyMatcher {
   #outstanding: Outstanding[] = []
+  /** Flows that have spoken and are not over. */
+  readonly #flows = new Set<number>()
   #lastSender: number | undefined
 
   requested(flow: number, datagram: Uint8Array, now: number): void {
     this.#lastSender = flow
+    this.#flows.add(flow)
     if (datagram.length < SCP_MIN_REQUEST) return
     const sequence = datagram[SCP_OFFSET + 2]! | (datagram[SCP_OFFSET + 3]! << 8)
     const destination = addressAt(datagram, 4, 6)
@@ -57,20 +59,16 @@ export class ScpReplyMatcher implements ReplyMatcher {
     if (!reply) return this.#lastSender
     this.#expire(now)
     const source = addressAt(datagram, 5, 8)
-    let best = -1
-    let bestFit = 0
-    for (let i = 0; i < this.#outstanding.length && bestFit < 2; i++) {
-      const entry = this.#outstanding[i]!
-      if (entry.sequence !== reply.sequence) continue
-      const fits = fit(entry, source)
-      if (fits <= bestFit) continue
-      best = i
-      bestFit = fits
-    }
-    return best < 0 ? undefined : this.#outstanding.splice(best, 1)[0]?.flow
+    const sameNumber = (entry: Outstanding): boolean => entry.sequence === reply.sequence
+    let found = this.#outstanding.findIndex((entry) => sameNumber(entry) && answers(entry, source))
+    // Only where there is nobody else that it could be for: the second answer to one application's repeated request
+    // must not pass for the answer to another's that has the same number.
+    if (found < 0 && this.#flows.size === 1) found = this.#outstanding.findIndex(sameNumber)
+    return found < 0 ? undefined : this.#outstanding.splice(found, 1)[0]?.flow
   }
 
   forget(flow: number): void {
+    this.#flows.delete(flow)
     this.#outstanding = this.#outstanding.filter((entry) => entry.flow !== flow)
     if (this.#lastSender === flow) this.#lastSender = undefined
   }
