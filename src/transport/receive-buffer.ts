@@ -3,6 +3,7 @@
  * held 166 datagrams of 280 bytes, and Bun has no option for more, so this asks libc through bun:ffi.
  */
 import type { Observer } from "../observe/observer.ts"
+import { openLibc } from "./libc.ts"
 
 /** Bytes asked for: with a busy event loop, 5,000 datagrams sent in one turn all arrived. */
 export const WANTED_RECEIVE_BUFFER = 4 << 20
@@ -52,7 +53,6 @@ const HINTS: Partial<Record<string, string>> = {
 
 /** The numbers of <sys/socket.h>, which differ between systems. */
 interface SocketConstants {
-  readonly libraries: readonly string[]
   readonly level: number
   readonly receiveBuffer: number
   /** Goes beyond rmem_max, for root. */
@@ -63,15 +63,12 @@ interface SocketConstants {
 
 const CONSTANTS: Partial<Record<string, SocketConstants>> = {
   linux: {
-    // glibc first: on a glibc system a musl library would write errno into the wrong place.
-    libraries: ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`, "libc.so"],
     level: 1,
     receiveBuffer: 8,
     receiveBufferForce: 33,
     reported: 2,
   },
   darwin: {
-    libraries: ["libSystem.B.dylib"],
     level: 0xffff,
     receiveBuffer: 0x1002,
     receiveBufferForce: undefined,
@@ -83,7 +80,7 @@ const CONSTANTS: Partial<Record<string, SocketConstants>> = {
 export function loadSetReceiveBuffer(): SetReceiveBuffer {
   const constants = CONSTANTS[process.platform]
   if (!constants) return () => undefined
-  const { setsockopt, getsockopt } = openLibc(constants.libraries)
+  const { setsockopt, getsockopt } = openLibc()
   const value = new Int32Array(1)
   const length = new Uint32Array(1)
   const set = (fd: number, option: number, bytes: number): boolean => {
@@ -103,22 +100,4 @@ export function loadSetReceiveBuffer(): SetReceiveBuffer {
     set(fd, constants.receiveBufferForce, wantedBytes)
     return granted()
   }
-}
-
-function openLibc(names: readonly string[]) {
-  // Loaded here and not at the top: where there is no bun:ffi, the relay must run without.
-  const { dlopen, FFIType } = require("bun:ffi") as typeof import("bun:ffi")
-  const { i32, u32, ptr } = FFIType
-  let failure: unknown
-  for (const name of names) {
-    try {
-      return dlopen(name, {
-        setsockopt: { args: [i32, i32, i32, ptr, u32], returns: i32 },
-        getsockopt: { args: [i32, i32, i32, ptr, ptr], returns: i32 },
-      }).symbols
-    } catch (error) {
-      failure = error
-    }
-  }
-  throw failure
 }

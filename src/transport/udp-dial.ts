@@ -8,6 +8,7 @@ import { Backoff } from "./backoff.ts"
 import type { Timer } from "./clock.ts"
 import { DatagramQueue, type QueueLimits } from "./datagram-queue.ts"
 import { BaseLink, type CloseReason, type Dial } from "./link.ts"
+import { Burst } from "./udp-burst.ts"
 import { errorCode, type RawSocket, SEND_AGAIN_MS, SENT_DROP, type SocketOwner, trySend } from "./udp-socket.ts"
 import { type TargetLink, type UdpDialOptions, UdpTarget } from "./udp-target.ts"
 
@@ -30,6 +31,7 @@ class UdpDialLink extends BaseLink implements TargetLink {
   readonly #target: UdpTarget
   readonly #backoff: Backoff
   readonly #queue: DatagramQueue<undefined>
+  readonly #burst: Burst<undefined>
   #socket: RawSocket | undefined
   /** The address that the socket is, or is being, connected to. */
   #host: string | undefined
@@ -57,6 +59,11 @@ class UdpDialLink extends BaseLink implements TargetLink {
       // With a socket there, it is the system that did not take them.
       this.#drop(reason === "queue-full" && this.#socket ? "send-buffer-full" : reason),
     )
+    this.#burst = new Burst({
+      clock,
+      sendOne: (datagram) => this.#sendOne(datagram),
+      sendMany: (datagrams) => this.#sendMany(datagrams),
+    })
     target.add(this)
     target.seek(this)
   }
@@ -130,6 +137,11 @@ class UdpDialLink extends BaseLink implements TargetLink {
   }
 
   protected override transmit(datagram: Uint8Array): void {
+    if (this.#socket && this.#queue.length === 0) this.#burst.push(datagram, undefined)
+    else this.#sendOne(datagram)
+  }
+
+  #sendOne(datagram: Uint8Array): void {
     const sent = this.#queue.length > 0 ? "closed" : this.#trySend(datagram)
     if (sent === "sent") return
     if (sent === "full" || sent === "closed") {
@@ -139,7 +151,14 @@ class UdpDialLink extends BaseLink implements TargetLink {
     } else this.#drop(SENT_DROP[sent])
   }
 
+  #sendMany(datagrams: readonly Uint8Array[]): number {
+    if (!this.#socket || this.#queue.length > 0) return 0
+    this.#sent = true
+    return this.#target.segmentation.sendMany(this.#socket, datagrams)
+  }
+
   protected override release(_reason: CloseReason): void {
+    this.#burst.flush()
     this.#letGo()
     this.#queue.clear("closed")
     this.#target.remove(this)

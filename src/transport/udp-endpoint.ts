@@ -12,6 +12,8 @@ import { BaseLink, type CloseReason, type Link } from "./link.ts"
 import { isLinkLocal } from "./local-addresses.ts"
 import type { Random } from "./random.ts"
 import type { ReceiveBuffers } from "./receive-buffer.ts"
+import { Burst } from "./udp-burst.ts"
+import type { Segmentation } from "./udp-segment.ts"
 import {
   errorCode,
   type OpenSocket,
@@ -32,6 +34,7 @@ export interface EndpointContext {
   readonly random: Random
   readonly open: OpenSocket
   readonly receiveBuffers: ReceiveBuffers
+  readonly segmentation: Segmentation
   readonly role: string
   readonly channel: Channel | "board"
   /** May this sender have a link? Counts and reports the refusal. */
@@ -75,6 +78,7 @@ export class UdpEndpoint implements SocketOwner {
   readonly #context: EndpointContext
   readonly #backoff: Backoff
   readonly #queue: DatagramQueue<UdpLink>
+  readonly #burst: Burst<UdpLink>
   readonly #senders = new Map<string, Map<number, UdpLink>>()
   #state: State = "idle"
   #socket: RawSocket | undefined
@@ -89,6 +93,11 @@ export class UdpEndpoint implements SocketOwner {
   ) {
     this.#context = context
     this.#backoff = new Backoff({ ...RETRY, random: context.random })
+    this.#burst = new Burst({
+      clock: context.clock,
+      sendOne: (datagram, link) => this.#sendOne(datagram, link),
+      sendMany: (datagrams, links) => this.#sendMany(datagrams, links),
+    })
     this.#queue = new DatagramQueue(SEND_QUEUE, context.clock, (reason, link) =>
       // With a socket there, it is the system that did not take them.
       this.#drop(reason === "queue-full" && this.#socket ? "send-buffer-full" : reason, link),
@@ -212,6 +221,11 @@ export class UdpEndpoint implements SocketOwner {
 
   /** Sends from this address; what cannot go now waits a little, what cannot go at all is counted. */
   send(datagram: Uint8Array, link: UdpLink): void {
+    if (this.#socket && this.#queue.length === 0) this.#burst.push(datagram, link)
+    else this.#sendOne(datagram, link)
+  }
+
+  #sendOne(datagram: Uint8Array, link: UdpLink): void {
     if (!this.#socket || this.#queue.length > 0) {
       if (this.#state === "away") this.#drop("unreachable", link)
       else this.#queue.push(datagram, link)
@@ -230,6 +244,7 @@ export class UdpEndpoint implements SocketOwner {
   forget(link: UdpLink): void {
     const ports = this.#senders.get(link.host)
     if (!ports?.delete(link.port)) return
+    this.#burst.flush()
     if (ports.size === 0) this.#senders.delete(link.host)
     if (this.#queue.length > 0) this.#queue.clear("closed", link)
     this.#context.ended()
@@ -252,7 +267,14 @@ export class UdpEndpoint implements SocketOwner {
     return link
   }
 
+  /** Several datagrams, to whomever, in one call. */
+  #sendMany(datagrams: readonly Uint8Array[], links: readonly UdpLink[]): number {
+    if (!this.#socket || this.#queue.length > 0) return 0
+    return this.#context.segmentation.sendMany(this.#socket, datagrams, links)
+  }
+
   #letGo(state: "away" | "closed"): void {
+    this.#burst.flush()
     this.#state = state
     this.#retry?.cancel()
     this.#sendAgain?.cancel()

@@ -14,6 +14,7 @@ import type { Random } from "./random.ts"
 import { ReceiveBuffers } from "./receive-buffer.ts"
 import { Admission } from "./udp-admission.ts"
 import { type EndpointContext, UdpEndpoint } from "./udp-endpoint.ts"
+import { Segmentation } from "./udp-segment.ts"
 import { type OpenSocket, openSocket } from "./udp-socket.ts"
 
 /** How often sockets are looked at, in milliseconds, so that one closed by the system is open again within 100. */
@@ -85,6 +86,7 @@ class SocketPerAddress implements UdpListener {
       channel,
       open: options.openSocket ?? openSocket,
       receiveBuffers: options.receiveBuffers ?? new ReceiveBuffers(observer),
+      segmentation: new Segmentation(),
       admits: (host, port) => this.#hasRoom() && admission.admits(host, port),
       arrived: (link) => this.#arrived(link),
       ended: () => admission.ended(),

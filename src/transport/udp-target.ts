@@ -9,6 +9,7 @@ import type { Random } from "./random.ts"
 import { ReceiveBuffers } from "./receive-buffer.ts"
 import type { Resolver } from "./resolver.ts"
 import { TargetHealth } from "./target-health.ts"
+import { Segmentation } from "./udp-segment.ts"
 import { type OpenSocket, openSocket, type RawSocket, type SocketOwner } from "./udp-socket.ts"
 
 /** How often sockets are looked at, in milliseconds. */
@@ -48,6 +49,7 @@ export interface TargetLink {
 /** One target and the links to it. */
 export class UdpTarget {
   readonly health: TargetHealth
+  readonly segmentation = new Segmentation()
   readonly #receiveBuffers: ReceiveBuffers
   readonly #open: OpenSocket
   readonly #links = new Set<TargetLink>()

@@ -186,8 +186,8 @@ describe("listenUdp and dead peers", () => {
       throw Object.assign(new Error("send"), { code: "EHOSTUNREACH" })
     }
     links[0]!.send(bytes("x"))
+    await until(real, () => observer.dropped.get("unreachable") === 1)
     expect(throws).toBe(3)
-    expect(observer.dropped.get("unreachable")).toBe(1)
   })
 })
 
