@@ -1,12 +1,13 @@
 /** The server, beside the board: listens on the tunnel ports, UDP and TCP at once, and dials the board. */
 import type { Channel } from "../observe/events.ts"
 import { isLoopback } from "../transport/address.ts"
-import type { Listener } from "../transport/link.ts"
+import type { Dial, Listener } from "../transport/link.ts"
 import { Resolver } from "../transport/resolver.ts"
 import { dialUdp } from "../transport/udp-dial.ts"
 import { listenUdp } from "../transport/udp-listener.ts"
 import { TcpBinding } from "./bind.ts"
 import type { Board } from "./board.ts"
+import { paceBoot } from "./boot-pacer.ts"
 import type { Endpoint, EndpointContext, EndpointSettings } from "./endpoint.ts"
 import type { Stage } from "./flow.ts"
 import { Relay } from "./relay.ts"
@@ -23,32 +24,38 @@ export interface Server extends Endpoint {
   readonly counts: { flows: number; peers: number }
 }
 
-/** The stages of a board's two services, the first nearest to the application. */
-function stagesOf(board: Board, settings: EndpointSettings): Record<Channel, Stage[]> {
-  return {
-    scp: [...(settings.scpGuard ? [guardScp(board)] : []), watchVersion(board)],
-    boot: [watchBoot(board)],
-  }
-}
+/** Whose the relay's own questions to the board are, in the board's counters. */
+const PROBE = "spinnaker-relay itself"
 
 /** Starts a server; rejects with PortNeededError when a tunnel port is taken, and with nothing else. */
 export async function startServer(settings: EndpointSettings, context: EndpointContext): Promise<Server> {
   const { clock, random, observer } = context
   const board: Board = { name: settings.target, clock, random, observer }
   const resolver = new Resolver({ name: settings.target, clock, observer, random })
-  const stages = stagesOf(board, settings)
+  const dials = Object.fromEntries(
+    CHANNELS.map((channel) => {
+      const port = serviceSettings(settings, channel).boardPort
+      return [channel, dialUdp({ resolver, port, clock, random, observer })]
+    }),
+  ) as Record<Channel, Dial>
+  const pacer = paceBoot({ board, dialScp: () => dials.scp(PROBE), bootGapMs: settings.bootGapMs })
+  const stages: Record<Channel, Stage[]> = {
+    scp: [...(settings.scpGuard ? [guardScp(board)] : []), watchVersion(board)],
+    boot: [settings.bootRepair ? pacer : watchBoot(board)],
+  }
   const udp: Listener[] = []
   const tcp: TcpBinding[] = []
   const relays = Object.fromEntries(
     CHANNELS.map((channel) => {
-      const dial = dialUdp({ resolver, port: serviceSettings(settings, channel).boardPort, clock, random, observer })
-      return [channel, new Relay({ channel, dial, stages: stages[channel], clock, observer, limits: settings.limits })]
+      const options = { channel, dial: dials[channel], stages: stages[channel], limits: settings.limits }
+      return [channel, new Relay({ ...options, clock, observer })]
     }),
   ) as Record<Channel, Relay>
   const close = (): void => {
     for (const listener of udp) listener.close()
     for (const binding of tcp) binding.close()
     for (const relay of Object.values(relays)) relay.close()
+    pacer.close()
     resolver.close()
   }
   const ports: Record<Channel, number> = { scp: settings.scpTunnelPort, boot: settings.bootTunnelPort }

@@ -31,6 +31,7 @@ describe.each(MODES)("a captured boot over $name", (mode) => {
     const capture = await readCapturedBoot(name)
     const incomplete: number[][] = []
     await using chain = await startChain(mode, {
+      change: { bootGapMs: 1 },
       board: {
         silentMs: 1,
         bootingMs: 1,

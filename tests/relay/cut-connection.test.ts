@@ -21,7 +21,10 @@ describe("a connection that is cut under a boot", () => {
       using board = disposable(await UdpBoard.open({ scpPort: 0, bootPort: 0, silentMs: 1, bootingMs: 1 }))
       const [scpTunnelPort, bootTunnelPort] = (await freePorts(2)) as [number, number]
       const server = await startServer(
-        testSettings({ scpPort: board.scp.port, bootPort: board.boot.port, scpTunnelPort, bootTunnelPort }),
+        testSettings({
+          ...{ scpPort: board.scp.port, bootPort: board.boot.port, scpTunnelPort, bootTunnelPort },
+          bootGapMs: 1,
+        }),
         testContext(),
       )
       using middleman = new Middleman(bootTunnelPort)
