@@ -77,8 +77,9 @@ export function numberOption(
   range: { min: number; max: number; integer?: boolean },
 ): number {
   const text = parsed.value(name) ?? ""
-  const value = /^[+-]?(\d+\.?\d*|\.\d+)$/.test(text) ? Number(text) : Number.NaN
-  if (!(value >= range.min && value <= range.max) || (range.integer && !Number.isInteger(value))) {
+  const shape = range.integer ? /^[+-]?\d+$/ : /^[+-]?(\d+\.?\d*|\.\d+)$/
+  const value = shape.test(text) ? Number(text) : Number.NaN
+  if (!(value >= range.min && value <= range.max)) {
     const kind = range.integer ? "a whole number" : "a number"
     throw new UsageError(`--${name} ${JSON.stringify(text)}: expected ${kind} from ${range.min} to ${range.max}`)
   }

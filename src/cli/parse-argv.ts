@@ -86,6 +86,8 @@ export function parseArgv(argv: readonly string[], specs: readonly OptionSpec[],
     } else if (word.startsWith("--")) readLong(word, rest, specs, found)
     else if (word.startsWith("-") && word !== "-") readCluster(word, rest, specs, found)
     else positionals.push(word)
+    // As in argparse, what stands behind a request for help is not looked at.
+    if (ENOUGH_ALONE.some((name) => found.has(name))) break
   }
   const takesRest = /\[?-- /.test(positionalSpec)
   const { names, min, max } = positionalRange(positionalSpec.replace(/\s*\[?-- .*$/, ""))

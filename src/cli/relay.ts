@@ -95,8 +95,9 @@ export function relaySettings(parsed: Parsed): { role: "server" | "client"; sett
   const [first, second] = server
     ? (["scp-tunnel-port", "boot-tunnel-port"] as const)
     : (["scp-port", "boot-port"] as const)
-  if (parsed.value(first) === parsed.value(second)) {
-    throw new UsageError(`--${first} and --${second} are both ${parsed.value(first)}: they must differ`)
+  const port = portOption(parsed, first)
+  if (port === portOption(parsed, second)) {
+    throw new UsageError(`--${first} and --${second} are both ${port}: they must differ`)
   }
   return { role: server ? "server" : "client", settings }
 }

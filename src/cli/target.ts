@@ -21,7 +21,7 @@ export function parseHost(text: string): string {
 
 /** An IP literal to listen on, without brackets; a wildcard means all addresses and is returned as undefined. */
 export function parseBind(text: string): string | undefined {
-  const host = text.replace(/^\[|\]$/g, "")
+  const host = /^\[(.*)\]$/.exec(text)?.[1] ?? text
   if (isIP(host.replace(/%[\w.-]+$/, "")) === 0) {
     throw new UsageError(`--bind ${JSON.stringify(text)}: expected an IP address of this machine`)
   }
