@@ -82,7 +82,6 @@ export function startChip(facts: MachineFacts, x: number, y: number): Chip {
   const sharedMessages = chip.sysram.allocate(SHARED_MESSAGES_BYTES, 0, 0, false)
   chip.memory.writeU32(SV_BASE + Sv.sharedBuffers, sharedMessages)
   chip.router.initialise(0)
-  chip.router.initialise()
   return chip
 }
 

@@ -71,6 +71,7 @@ export class Heap {
         continue
       }
       this.#take(previous, free, rest, next)
+      // Where no rest was split off the block is larger than this, and freeing it will count more: SARK's sum drifts so.
       this.#write(12, this.freeBytes - size)
       this.memory.writeU32(free + 4, 0xffff0000 + ((appId & 0xff) << 8) + tag)
       const pointer = free + BLOCK_BYTES

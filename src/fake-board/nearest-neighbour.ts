@@ -41,7 +41,7 @@ export class NearestNeighbour {
     const command = (key >>> 24) & 15
     if (generate) {
       this.#nextId = (this.#nextId % 127) + 1
-      key = ((key & ~0xff) | (this.#nextId << 1)) >>> 0
+      key = (key | (this.#nextId << 1)) >>> 0
     }
     const id = (key >>> 1) & 127
     if (command < Nn.coreSelect && id !== 0 && !generate && this.#repeated((command << 7) | id)) return

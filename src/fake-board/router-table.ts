@@ -16,8 +16,8 @@ const LAST = ROUTER_ENTRIES
 const TAKEN = 0x8000
 /** Bits of the owner field that are compared. */
 const OWNER_MASK = 0xe0ff
-/** Route, key and mask of an unused entry. */
-const UNUSED = { route: 0xff000000, key: 0xffffffff, mask: 0 } as const
+/** Route (0xff000000), key (0xffffffff) and mask (0) of an unused entry. */
+const UNUSED_BYTES = Uint8Array.of(0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0)
 
 /** One chip's multicast table. Indices are 0..1023. */
 export class RouterTable {
@@ -32,13 +32,13 @@ export class RouterTable {
     this.memory.writeU16(SV_BASE + Sv.routerFree, FIRST)
     this.#link(FIRST, LAST, 0)
     this.#link(LAST, 0, 0)
-    this.memory.writeU32(this.#at(LAST) + 4, UNUSED.route)
+    this.memory.write(this.#at(LAST) + 4, UNUSED_BYTES.subarray(0, 4))
   }
 
   /** Puts `count` entries from `start` out of use; false if they go beyond the table. */
   clear(start: number, count: number): boolean {
     if (start + count > ROUTER_ENTRIES) return false
-    for (let entry = start; entry < start + count; entry++) this.#setEntry(entry, UNUSED)
+    for (let entry = start; entry < start + count; entry++) this.memory.write(this.#at(entry) + 4, UNUSED_BYTES)
     return true
   }
 
