@@ -44,11 +44,33 @@ export interface PowerStep {
  * `SCPRequestPipeLine.request`; after SpinnmanTimeoutException it is not known whether the boards have changed.
  */
 export async function setPower(state: "on" | "off", options: PowerOptions): Promise<void> {
-  const { clock = systemClock, signal, onStep = () => {}, boards } = options
+  await using connection = await connect(options)
+  await change(connection, state, options)
+}
+
+/** Off, a pause, on. Rejects as `setPower`; boards may be left off. */
+export async function cyclePower(options: PowerOptions): Promise<void> {
+  const { clock = systemClock, signal, onStep = () => {} } = options
+  // Open all along: timers do not hold the process, sockets do.
+  await using connection = await connect(options)
+  await change(connection, "off", options)
+  onStep({ doing: "waiting before switching on", waitMs: POWER_CYCLE_WAIT_MS })
+  await sleep(clock, POWER_CYCLE_WAIT_MS, signal)
+  await change(connection, "on", options)
+}
+
+async function connect({ bmp, port, boards, clock }: PowerOptions): Promise<BMPConnection> {
   for (const board of boards) checkRange("board", board, 23)
-  await using connection = await BMPConnection.open({ ipAddress: options.bmp, portNum: options.port, boards, clock })
+  return await BMPConnection.open({ ipAddress: bmp, portNum: port, boards, clock })
+}
+
+async function change(connection: BMPConnection, state: "on" | "off", options: PowerOptions): Promise<void> {
+  const { clock = systemClock, signal, onStep = () => {}, boards } = options
   const timeoutMs = state === "on" ? POWER_ON_TIMEOUT_MS : POWER_OFF_TIMEOUT_MS
-  const pipeline = new SCPRequestPipeLine(connection, { clock, signal, timeoutMs, retries: 0, retryable: new Set() })
+  // A second answer to "off" must not pass for the answer to "on".
+  const firstSequence = state === "on" ? 1 : 0
+  const once = { retries: 0, retryable: new Set<number>() }
+  const pipeline = new SCPRequestPipeLine(connection, { clock, signal, timeoutMs, firstSequence, ...once })
   onStep({ doing: `switching ${state}`, waitMs: timeoutMs })
   const mask = boards.reduce((bits, board) => bits | (1 << board), 0)
   // The upper half of arg1 is a delay between boards in milliseconds; both spalloc servers use none.
@@ -56,13 +78,4 @@ export async function setPower(state: "on" | "off", options: PowerOptions): Prom
   if (state === "off") return
   onStep({ doing: "waiting for the boards to be ready", waitMs: POWER_ON_WAIT_MS })
   await sleep(clock, POWER_ON_WAIT_MS, signal)
-}
-
-/** Off, a pause, on. Rejects as `setPower`; boards may be left off. */
-export async function cyclePower(options: PowerOptions): Promise<void> {
-  const { clock = systemClock, signal, onStep = () => {} } = options
-  await setPower("off", options)
-  onStep({ doing: "waiting before switching on", waitMs: POWER_CYCLE_WAIT_MS })
-  await sleep(clock, POWER_CYCLE_WAIT_MS, signal)
-  await setPower("on", options)
 }

@@ -44,8 +44,8 @@ describe("setPower", () => {
     const switching = setPower("on", options).then(() => {
       done = true
     })
-    // The bytes of tests/captures/rig-bmp and of both spalloc servers, sequence 0.
-    expect((await bmp.next()).data).toEqual(hex("0000 87ff00ff 00000000 3900 0000 01000000 03000000 00000000"))
+    // The bytes of tests/captures/rig-bmp and of both spalloc servers, sequence 1.
+    expect((await bmp.next()).data).toEqual(hex("0000 87ff00ff 00000000 3900 0100 01000000 03000000 00000000"))
     await step("waiting for the boards to be ready")
     clock.advance(POWER_ON_WAIT_MS - 1)
     await new Promise((resolve) => setImmediate(resolve))
@@ -86,7 +86,7 @@ describe("setPower", () => {
   test("a result that others send again for is an error here", async () => {
     await using power = await rig()
     const { bmp, options } = power
-    bmp.answer = () => hex("0000 07 08 ff e0 00 00 02 00 8100 0000")
+    bmp.answer = () => hex("0000 07 08 ff e0 00 00 02 00 8100 0100")
     expect((await errorOf(setPower("on", options))).message).toContain("Unexpected response LEN to POWER")
   })
 
@@ -105,12 +105,15 @@ describe("cyclePower", () => {
     await using power = await rig()
     const { bmp, clock, step, options } = power
     const cycling = cyclePower(options)
-    expect((await bmp.next()).data[14]).toBe(0)
+    const off = await bmp.next()
+    expect(off.data[14]).toBe(0)
     await step("waiting before switching on")
     clock.advance(POWER_CYCLE_WAIT_MS - 1)
     expect(bmp.got).toEqual([])
     clock.advance(1)
-    expect((await bmp.next()).data[14]).toBe(1)
+    const on = await bmp.next()
+    expect([on.data[14], on.port]).toEqual([1, off.port])
+    expect(on.data[12]).not.toBe(off.data[12])
     await step("waiting for the boards to be ready")
     clock.advance(POWER_ON_WAIT_MS)
     await cycling
