@@ -17,7 +17,7 @@ export interface Clock {
 export const systemClock: Clock = {
   now: () => performance.now(),
   after(delayMs, run) {
-    const handle = setTimeout(run, delayMs)
+    const handle = setTimeout(run, Math.max(0, delayMs))
     handle.unref()
     return { cancel: () => clearTimeout(handle) }
   },
