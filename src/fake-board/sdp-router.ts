@@ -44,6 +44,9 @@ const portCpu = (port: number, cpu: number): number => (port << 5) | cpu
 
 /** The routing of one machine. */
 export class SdpRouter {
+  /** Hops behind the message that a program is looking at, which count for what it sends. */
+  #hopsNow = 0
+
   constructor(private readonly machine: Machine) {}
 
   /** A datagram at the SDP port of a board; whatever it holds, nothing is thrown. */
@@ -113,11 +116,13 @@ export class SdpRouter {
 
   /** A message that a core of `chip` sends. */
   send(chip: Chip, header: SdpHeader, payload: Uint8Array): void {
-    if (payload.length > SDP_MAX_PAYLOAD) {
-      this.machine.outside.lost("length")
-      return
+    const { outside } = this.machine
+    if (payload.length > SDP_MAX_PAYLOAD) outside.lost("length")
+    else if (this.#hopsNow > HOP_LIMIT) outside.lost("loop")
+    else {
+      const datagram = encodeSdp(header, payload)
+      this.#route(chip, { header, datagram, from: undefined, sourceHost: undefined, hops: this.#hopsNow })
     }
-    this.#route(chip, { header, datagram: encodeSdp(header, payload), from: undefined, sourceHost: undefined, hops: 0 })
   }
 
   #route(at: Chip, message: Message): void {
@@ -233,8 +238,12 @@ export class SdpRouter {
       this.machine.outside.executed(execution, message.from)
       // SARK turns the header round as it is: bit 7 stays, and it answers where no answer was wanted.
       this.#turnRound(chip, message, answer, header.flags)
-    } else if (program) program.receive(header, datagram.subarray(SDP_PAYLOAD_OFFSET))
-    else this.machine.outside.lost("no-listener")
+    } else if (program) {
+      const before = this.#hopsNow
+      this.#hopsNow = message.hops + 1
+      program.receive(header, datagram.subarray(SDP_PAYLOAD_OFFSET))
+      this.#hopsNow = before
+    } else this.machine.outside.lost("no-listener")
   }
 
   /** Out by Ethernet through tag `number`. Chips without Ethernet have tags too, but they lead nowhere. */

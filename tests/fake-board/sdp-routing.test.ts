@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { MachineShape } from "../../src/fake-board/machine-shape.ts"
+import { parsePlacedProgram } from "../../src/fake-board/shape-options.ts"
 import { Command, Result } from "../../src/protocol/scp.ts"
 import { decodeVersion } from "../../src/protocol/version.ts"
 import { setUpBoard, words } from "./board-harness.ts"
@@ -63,6 +64,14 @@ describe("messages on the machine", () => {
     // Sent in the name of core 2 to core 1: SARK answers SARK, which answers SARK.
     ask(Command.VER, [], { flags: 0x07, source: 0x02, dest: { x: 0, y: 0, cpu: 1 } })
     expect(board.counters.lost.get("loop")).toBe(1)
+  })
+
+  test("between a program and SARK, or a program and itself, end too", () => {
+    const { ask, board } = setUpBoard({ booted: true, programs: [parsePlacedProgram("0,0,5=echo")] })
+    const dest = { x: 0, y: 0, cpu: 5, port: 1 }
+    ask(Command.VER, [], { flags: 0x07, source: 0x01, dest })
+    ask(Command.VER, [], { flags: 0x07, source: 0x25, dest })
+    expect(board.counters.lost.get("loop")).toBe(2)
   })
 })
 
