@@ -1,5 +1,6 @@
 /** `BMPConnection`: SCP to the board management processor of a frame of boards. */
 import { SCP_PORT } from "../protocol/scp.ts"
+import { type ConnectionContext, type OpenedUdp, openUdp } from "./open-udp.ts"
 import {
   type AbstractSCPConnection,
   encodeRequest,
@@ -8,7 +9,7 @@ import {
   type SCPRequest,
   type SCPResponse,
 } from "./scp-connection.ts"
-import { type ConnectionContext, type OpenedUdp, openUdp, UDPConnection } from "./udp-connection.ts"
+import { UDPConnection } from "./udp-connection.ts"
 
 /** What to connect to: a BMP's address, and what it manages. */
 export interface BMPConnectionData {

@@ -9,14 +9,9 @@ import {
   encodeBoot,
 } from "../protocol/boot.ts"
 import { SpinnmanInvalidPacketException } from "./exceptions.ts"
+import { type OpenedUdp, openUdp, type UDPConnectionOptions } from "./open-udp.ts"
 import { checkRange } from "./sdp-header.ts"
-import {
-  type OpenedUdp,
-  openUdp,
-  type ReceiveMethod,
-  UDPConnection,
-  type UDPConnectionOptions,
-} from "./udp-connection.ts"
+import { type ReceiveMethod, UDPConnection } from "./udp-connection.ts"
 
 /** SpiNNMan's wait after every boot message, in milliseconds: the ROM copies each block in an interrupt and acknowledges nothing. */
 export const BOOT_MESSAGE_GAP_MS = 100

@@ -2,7 +2,8 @@
 import { isEieioCommand } from "../protocol/eieio.ts"
 import { decodeEieio, type EieioMessage, encodeEieio } from "../protocol/eieio-command.ts"
 import { SpinnmanEIEIOPacketParsingException, SpinnmanInvalidParameterException } from "./exceptions.ts"
-import { openUdp, type ReceiveMethod, UDPConnection, type UDPConnectionOptions } from "./udp-connection.ts"
+import { openUdp, type UDPConnectionOptions } from "./open-udp.ts"
+import { type ReceiveMethod, UDPConnection } from "./udp-connection.ts"
 
 /** A connection for spikes in and out, through a (stripped) IP tag or a reverse IP tag. */
 export class EIEIOConnection extends UDPConnection {

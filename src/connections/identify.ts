@@ -5,9 +5,9 @@ import { isBooting, type Version } from "../protocol/version.ts"
 import { type Clock, systemClock } from "../transport/clock.ts"
 import { errorText, SpinnmanException, SpinnmanIOException, SpinnmanTimeoutException } from "./exceptions.ts"
 import { IPAddressesConnection } from "./ip-addresses-connection.ts"
+import { resolveHost } from "./open-udp.ts"
 import { SCAMPConnection } from "./scamp-connection.ts"
 import { SCPRequestPipeLine } from "./scp-request-pipeline.ts"
-import { resolveHost } from "./udp-connection.ts"
 import { getVersion, isBmp } from "./version-query.ts"
 
 /** A boot ROM says hello every 4.096 s; listen a little longer than that, in milliseconds. */

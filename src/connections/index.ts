@@ -15,6 +15,7 @@ export * from "./machine-info.ts"
 export * from "./machine-summary.ts"
 export * from "./memory-access.ts"
 export * from "./messages.ts"
+export type { ConnectionContext, UDPConnectionOptions } from "./open-udp.ts"
 export * from "./power.ts"
 export * from "./scamp-connection.ts"
 export type * from "./scp-connection.ts"
@@ -22,10 +23,5 @@ export * from "./scp-request-pipeline.ts"
 export { TIMEOUT_REASON, WINDOW_DEFAULTS, type WindowOptions } from "./scp-window.ts"
 export * from "./sdp-connection.ts"
 export { updateSdpHeaderForUdpSend } from "./sdp-header.ts"
-export {
-  type ConnectionContext,
-  type ReceiveMethod,
-  UDPConnection,
-  type UDPConnectionOptions,
-} from "./udp-connection.ts"
+export { type ReceiveMethod, UDPConnection } from "./udp-connection.ts"
 export * from "./version-query.ts"

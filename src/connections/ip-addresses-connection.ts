@@ -1,12 +1,7 @@
 /** `IPAddressesConnection`: hears the beacons of boards that wait to be booted. */
 import { BOOT_PORT } from "../protocol/boot.ts"
-import {
-  type OpenedUdp,
-  openUdp,
-  type ReceiveMethod,
-  UDPConnection,
-  type UDPConnectionOptions,
-} from "./udp-connection.ts"
+import { type OpenedUdp, openUdp, type UDPConnectionOptions } from "./open-udp.ts"
+import { type ReceiveMethod, UDPConnection } from "./udp-connection.ts"
 
 /** Where to listen; `localPort` is 54321 if not given. */
 export interface IPAddressesConnectionOptions extends UDPConnectionOptions {

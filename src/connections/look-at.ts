@@ -4,9 +4,9 @@ import { type IdentifyOptions, type Identity, identify } from "./identify.ts"
 import { getMachineInfo } from "./machine-info.ts"
 import { type MachineSummary, summarizeMachine } from "./machine-summary.ts"
 import type { Progress } from "./memory-access.ts"
+import { resolveHost } from "./open-udp.ts"
 import { SCAMPConnection } from "./scamp-connection.ts"
 import { SCPRequestPipeLine } from "./scp-request-pipeline.ts"
-import { resolveHost } from "./udp-connection.ts"
 
 /** What is at an address. */
 export interface Look {

@@ -1,5 +1,6 @@
 /** `SCAMPConnection`: SCP to SC&MP, the monitor of a booted board. */
 import { SCP_PORT } from "../protocol/scp.ts"
+import { type OpenedUdp, openUdp } from "./open-udp.ts"
 import {
   type AbstractSCPConnection,
   encodeRequest,
@@ -10,7 +11,6 @@ import {
   type SCPResponseWithAddress,
 } from "./scp-connection.ts"
 import { SDPConnection, type SDPConnectionOptions } from "./sdp-connection.ts"
-import { type OpenedUdp, openUdp } from "./udp-connection.ts"
 
 /** As for SDP; `remotePort` is 17893 and the chip 255,255 ("the one booted from") if not given. */
 export type SCAMPConnectionOptions = SDPConnectionOptions

@@ -11,14 +11,9 @@ import {
   type SdpMessage,
 } from "../protocol/sdp.ts"
 import { SpinnmanInvalidPacketException, SpinnmanInvalidParameterException } from "./exceptions.ts"
+import { type OpenedUdp, openUdp, type UDPConnectionOptions } from "./open-udp.ts"
 import { checkByte, checkRange, checkSdpHeader, updateSdpHeaderForUdpSend } from "./sdp-header.ts"
-import {
-  type OpenedUdp,
-  openUdp,
-  type ReceiveMethod,
-  UDPConnection,
-  type UDPConnectionOptions,
-} from "./udp-connection.ts"
+import { type ReceiveMethod, UDPConnection } from "./udp-connection.ts"
 
 /** The chip at the remote end besides the ends themselves. Named, so that their order does not matter. */
 export interface SDPConnectionOptions extends UDPConnectionOptions {
