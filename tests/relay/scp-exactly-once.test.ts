@@ -71,7 +71,7 @@ for (const [network, faults] of Object.entries(NETWORKS)) {
         expect(client.stray).toBe(0)
         expect(board.untagged).toBe(0)
       }
-    })
+    }, 60_000)
   }
 }
 
