@@ -138,8 +138,8 @@ export function logLine(event: Event): LogLine {
       return line(
         "error",
         event.answered
-          ? `${event.board} has taken the boot of ${event.application} but its network does not come up (still 255,255 after ${seconds(event.durationMs)}): check the Ethernet cable and the image's board type, then power-cycle the board (rig-power BMP-ADDRESS, or pull its plug)`
-          : `${event.board} does not answer ${seconds(event.durationMs)} after the boot by ${event.application} began, ${event.passes} passes: check its power, its Ethernet cable and that ${event.board} is its address; if it has been booted or half booted with another image before, power-cycle it (rig-power BMP-ADDRESS, or pull its plug) and boot again`,
+          ? `${event.board} has taken the boot of ${event.application} but its network does not come up (still 255,255 after ${seconds(event.durationMs)}): check the Ethernet cable and the image's board type, then power-cycle the board (spinnaker-relay power BMP-ADDRESS cycle, or pull its plug)`
+          : `${event.board} does not answer ${seconds(event.durationMs)} after the boot by ${event.application} began, ${event.passes} passes: check its power, its Ethernet cable and that ${event.board} is its address; if it has been booted or half booted with another image before, power-cycle it (spinnaker-relay power BMP-ADDRESS cycle, or pull its plug) and boot again`,
       )
     case "board-version":
       return line("info", `${event.board} answers: ${event.version}${event.booting ? ", still starting" : ""}`)
