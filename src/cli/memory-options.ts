@@ -15,8 +15,8 @@ export const MEMORY_OPTIONS: readonly OptionSpec[] = [
     default: "6",
     description: "Requests in flight; a board holds 8, for all its users together",
   },
-  { name: "timeout", value: "MS", default: "1000", description: "Until an unanswered request is sent again" },
-  { name: "retries", value: "COUNT", default: "10", description: "Times that it is sent again" },
+  { name: "timeout", value: "MS", default: "500", description: "Until an unanswered request is sent again" },
+  { name: "retries", value: "COUNT", default: "20", description: "Times that it is sent again" },
   ...MACHINE_OPTIONS,
 ]
 

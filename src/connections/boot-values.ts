@@ -2,7 +2,15 @@
  * What a host writes into a boot image before it sends it: the first 128 bytes of SC&MP's system variables, which tell
  * it the board's kind and the time. Source: sark.struct of spinnaker_tools, and rig's and SpiNNMan's boots in tests/captures.
  */
-import { BOOT_BLOCK_BYTES, BOOT_MAX_BLOCKS, BOOT_SV_LENGTH, BOOT_SV_OFFSET } from "../protocol/boot.ts"
+import {
+  BOOT_BLOCK_BYTES,
+  BOOT_MAX_BLOCKS,
+  BOOT_SV_LENGTH,
+  BOOT_SV_OFFSET,
+  type BootMessage,
+  decodeBoot,
+  encodeBootImage,
+} from "../protocol/boot.ts"
 import { SpinnmanInvalidParameterException, SpinnmanIOException } from "./exceptions.ts"
 
 /** Most bytes of an image that the ROM has room for. */
@@ -89,6 +97,20 @@ export function withBootValues(
     else view.setUint32(field.at, value, true)
   }
   return patched
+}
+
+/**
+ * The messages that boot a board of hardware version 1..5, as SpiNNMan's SpinnakerBootMessages: START, the blocks, END.
+ * Throws SpinnmanInvalidParameterException for another version and SpinnmanIOException for an image that the ROM cannot take.
+ */
+export function spinnakerBootMessages(
+  image: Uint8Array,
+  boardVersion: number,
+  unixTime: number,
+  extra: BootValues = {},
+): BootMessage[] {
+  const patched = withBootValues(image, boardTypeOf(boardVersion), unixTime, extra)
+  return encodeBootImage(patched).flatMap((datagram) => decodeBoot(datagram) ?? [])
 }
 
 function checkImage(image: Uint8Array): void {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { boardTypeOf, withBootValues } from "../../src/connections/boot-values.ts"
+import { boardTypeOf, spinnakerBootMessages, withBootValues } from "../../src/connections/boot-values.ts"
 import { SpinnmanInvalidParameterException, SpinnmanIOException } from "../../src/connections/exceptions.ts"
 import {
   BOOT_PORT,
@@ -77,5 +77,24 @@ describe("boardTypeOf", () => {
   test("knows versions 1 to 5", () => {
     expect([1, 2, 3, 4, 5].map(boardTypeOf)).toEqual(["spin1", "spin2", "spin3", "spin4", "spin5"])
     for (const version of [0, 6, 1.5]) expect(() => boardTypeOf(version)).toThrow(SpinnmanInvalidParameterException)
+  })
+})
+
+describe("spinnakerBootMessages", () => {
+  test("is START with the last block's number, each block as 256 words, END", () => {
+    const messages = spinnakerBootMessages(new Uint8Array(2500), 5, 1)
+    expect(messages.map(({ opcode, op1, op3 }) => [opcode, op1, op3])).toEqual([
+      [BootOpcode.start, 0, 2],
+      [BootOpcode.block, 0xff00, 0],
+      [BootOpcode.block, 0xff01, 0],
+      [BootOpcode.block, 0xff02, 0],
+      [BootOpcode.end, 1, 0],
+    ])
+    expect(messages.map(({ data }) => data.length)).toEqual([0, 1024, 1024, 452, 0])
+  })
+
+  test("refuses a board version and an image that are none", () => {
+    expect(() => spinnakerBootMessages(new Uint8Array(512), 6, 1)).toThrow(SpinnmanInvalidParameterException)
+    expect(() => spinnakerBootMessages(new Uint8Array(511), 5, 1)).toThrow(SpinnmanIOException)
   })
 })

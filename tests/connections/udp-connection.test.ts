@@ -65,6 +65,15 @@ describe("opening", () => {
     }
   })
 
+  test("asks for a larger receive buffer and says what it got; too little is no failure", async () => {
+    const observer = new RecordingObserver()
+    await using connection = await UDPConnection.open({ ...local, observer })
+    expect(connection.closed).toBe(false)
+    const [told] = observer.of("receive-buffer")
+    if (process.platform === "linux") expect(told?.grantedBytes).toBeGreaterThan(0)
+    if (told) expect(told.wantedBytes).toBeGreaterThanOrEqual(1 << 20)
+  })
+
   test("says what it is", async () => {
     await using peer = await Peer.open()
     await using listener = await UDPConnection.open(local)
