@@ -7,9 +7,7 @@ import type { DropReason, Observer } from "./observer.ts"
 
 /** Drops are reported this often, if there were any. */
 export const DROP_REPORT_MS = 10_000
-/** Reports of the same kind of trouble with the same party within this time are counted instead of printed. */
-export const REPEAT_MS = 10_000
-/** Parties that repeats are remembered for. */
+/** Parties that repeats are remembered for; all others share one count for each kind of event. */
 const MAX_REMEMBERED = 256
 
 const words: Record<DropReason, string> = {
@@ -34,18 +32,43 @@ const words: Record<DropReason, string> = {
   "memory-full": "(remembered answers) to make room for newer ones",
 }
 
+/** Reasons that are no loss to anybody: the flow was over, or the answer comes (or came) another way. */
+const HARMLESS: ReadonlySet<DropReason> = new Set([
+  "closed",
+  "duplicate-answer",
+  "absorbed-repeat",
+  "answered-repeat",
+  "boot-repeat",
+])
+
+/** The host that traffic comes from: of `127.0.0.1:4000 via 192.0.2.7:5000` the one that the network vouches for. */
+function hostOf(peer: string): string {
+  return peer.slice(peer.lastIndexOf(" ") + 1, peer.lastIndexOf(":"))
+}
+
 /** Events that come once a datagram or once a connection of a stranger: a flood of them must not fill a disk. */
 function repeatKey(event: Event): string | undefined {
   switch (event.type) {
     case "peer-refused":
     case "peer-connected":
     case "peer-lost":
-      return `${event.type} ${event.peer.slice(0, event.peer.lastIndexOf(":"))}`
+      return `${event.type} ${hostOf(event.peer)}`
     case "connect-failed":
       return `${event.type} ${event.target} ${event.detail}`
     case "flow-opened":
     case "flow-closed":
-      return `${event.type} ${event.channel} ${event.application.slice(0, event.application.lastIndexOf(":"))}`
+      return `${event.type} ${event.channel} ${hostOf(event.application)}`
+    case "boot-begun":
+    case "boot-sent":
+    case "boot-incomplete":
+    case "boot-unfinished":
+    case "boot-refused":
+    case "boot-mixed":
+      return `${event.type} ${hostOf(event.application)}`
+    case "board-version":
+      return `${event.type} ${event.board}`
+    case "internal-error":
+      return `${event.type} ${event.detail}`
     default:
       return undefined
   }
@@ -74,15 +97,19 @@ export class LogObserver implements Observer {
 
   event(event: Event): void {
     const key = repeatKey(event)
-    if (key !== undefined) {
-      const repeat = this.#repeats.get(key) ?? { count: 0, last: event }
-      repeat.count++
-      repeat.last = event
-      if (this.#repeats.size < MAX_REMEMBERED) this.#repeats.set(key, repeat)
-      if (repeat.count > BURST) return
-    }
+    if (key !== undefined && this.#repeated(key, event)) return
     const { level, text } = logLine(event)
     this.#log.line(level, text, event)
+  }
+
+  /** Counts the event; true if there have been enough like it to print no more of them now. */
+  #repeated(key: string, event: Event): boolean {
+    const known = this.#repeats.has(key) || this.#repeats.size < MAX_REMEMBERED ? key : event.type
+    const repeat = this.#repeats.get(known) ?? { count: 0, last: event }
+    repeat.count++
+    repeat.last = event
+    this.#repeats.set(known, repeat)
+    return repeat.count > BURST
   }
 
   drop(reason: DropReason, where: string, count = 1): void {
@@ -99,8 +126,7 @@ export class LogObserver implements Observer {
     const recent = this.#recent
     this.#recent = new Map()
     for (const [reason, { count, where }] of recent) {
-      const level =
-        reason === "absorbed-repeat" || reason === "duplicate-answer" || reason === "closed" ? "debug" : "warn"
+      const level = HARMLESS.has(reason) ? "debug" : "warn"
       const datagrams = count === 1 ? "1 datagram" : `${count} datagrams`
       this.#log.line(level, `dropped ${datagrams} ${words[reason]} (last: ${where})`, {
         type: "dropped",

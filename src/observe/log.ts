@@ -32,7 +32,8 @@ function prettyReporter(options: LogOptions): ConsolaReporter {
       const level = type as Level
       const stamp = options.timestamps ? `${date.toTimeString().slice(0, 8)} ` : ""
       const label = level === "info" ? "" : `${level}: `
-      const text = `${stamp}${label}${args[0]}`
+      // Names and reasons come from strangers too: none of them may steer the terminal, or fake a line. JSON escapes them.
+      const text = `${stamp}${label}${args[0]}`.replace(/\p{Cc}/gu, "?")
       const colour = options.colour ? colours[level] : ""
       options.write(colour ? `${colour}${text}\x1b[0m\n` : `${text}\n`)
     },
