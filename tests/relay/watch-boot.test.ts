@@ -71,8 +71,13 @@ describe("watchBoot()", () => {
   test("a second attempt begins anew", () => {
     const { told, sends } = setup()
     sends(BOOT.filter((_, index) => index !== 2))
+    sends(BOOT.filter((_, index) => index !== 4))
     sends(BOOT)
-    expect(told().map(({ type }) => type)).toEqual(["boot-begun", "boot-incomplete", "boot-begun", "boot-sent"])
+    expect(told().map((event) => (event.type === "boot-incomplete" ? event.missing : event.type))).toEqual([
+      ...["boot-begun", [1]],
+      ...["boot-begun", [3]],
+      ...["boot-begun", "boot-sent"],
+    ])
   })
 
   test("says nothing of an END without a START, nor of what is no boot datagram", () => {

@@ -12,10 +12,11 @@ function setup(options: { limits?: OutboxLimits; takes?: number } = {}) {
   const observer = new RecordingObserver()
   const writes: Buffer[] = []
   const turn: (() => void)[] = []
-  const socket = { takes: options.takes ?? Number.POSITIVE_INFINITY }
+  const socket = { takes: options.takes ?? Number.POSITIVE_INFINITY, calls: 0 }
   let overflows = 0
   const outbox = new Outbox({
     write(bytes) {
+      socket.calls++
       const taken = Math.min(bytes.length, socket.takes)
       socket.takes -= taken
       if (taken > 0) writes.push(Buffer.from(bytes.subarray(0, taken)))
@@ -93,6 +94,7 @@ describe("Outbox", () => {
   test("waits for drained() after a short write: no write before", () => {
     const { outbox, writes, endTurn, socket, drain } = setup({ takes: 1 })
     outbox.push(frame(2, 1))
+    expect(socket.calls).toBe(1)
     socket.takes = 100
     outbox.push(frame(2, 2))
     endTurn()
