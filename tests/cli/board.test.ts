@@ -1,6 +1,10 @@
 import { describe, expect, test } from "bun:test"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { boardCommand } from "../../src/cli/board.ts"
 import { type CommandIo, type Parsed, UsageError } from "../../src/cli/command.ts"
+import { readPcap } from "../support/pcap.ts"
 
 /** What the parser makes of these options, defaults filled in. */
 function parsed(given: Record<string, string | string[] | true>): Parsed {
@@ -59,9 +63,58 @@ describe("the board command", () => {
     ["scp-port", "65536"],
     ["type", "spin9"],
     ["seed", "0.5"],
+    ["listen", "localhost"],
+    ["listen", "::1"],
+    ["bmp", "127.0.0"],
+    ["boards", "2x2"],
+    ["dead-link", "0,0,6"],
+    ["program", "0,0,1=sing"],
+    ["scamp-version", "4"],
   ])("refuses --%s %s as a mistake of the person who typed it", (name, value) => {
     const { commandIo } = io()
     expect(boardCommand.run(parsed({ [name]: [value] }), commandIo)).rejects.toBeInstanceOf(UsageError)
+  })
+
+  test("records what it sees and says where the BMP and the other boards are", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "board-"))
+    const file = join(directory, "board.pcap")
+    const { out, commandIo, listening, stop } = io()
+    const options = { listen: "127.0.32.1", bmp: "127.0.32.9", boards: "1x1x3", pcap: file }
+    const exit = boardCommand.run(parsed({ ...options, "scp-port": "0", "boot-port": "0", booted: true }), commandIo)
+    await listening
+    const { scp, bmp, hosts } = JSON.parse(out.join(""))
+    expect(bmp).toBe(scp.replace("127.0.32.1", "127.0.32.9"))
+    expect(hosts).toEqual(["127.0.32.1", "127.0.32.2", "127.0.32.3"])
+    const answered = Promise.withResolvers<void>()
+    const client = await Bun.udpSocket({
+      connect: { hostname: "127.0.32.9", port: Number(bmp.split(":")[1]) },
+      socket: { data: () => answered.resolve(), error() {} },
+    })
+    client.send(Buffer.from("000087ff00ff0000000000000000000000000000000000000000", "hex"))
+    await answered.promise
+    client.close()
+    stop()
+    expect(await exit).toBe(0)
+    const packets = [...readPcap(new Uint8Array(await Bun.file(file).arrayBuffer()))]
+    expect(packets.map(({ payload }) => payload.length)).toEqual([26, 48])
+    rmSync(directory, { recursive: true })
+  })
+
+  test("refuses combinations that make no sense", () => {
+    const run = (options: Record<string, string | true>): Promise<number> =>
+      boardCommand.run(parsed(options), io().commandIo)
+    expect(run({ "powered-off": true })).rejects.toBeInstanceOf(UsageError)
+    expect(run({ "powered-off": true, bmp: "127.0.0.9", booted: true })).rejects.toBeInstanceOf(UsageError)
+    expect(run({ boards: "1x1x3", size: "12x12" })).rejects.toBeInstanceOf(UsageError)
+    expect(run({ type: "spin3", boards: "1x1x3" })).rejects.toBeInstanceOf(UsageError)
+  })
+
+  test("says which file it cannot record to", () => {
+    const missing = join(tmpdir(), "there-is-no-such-directory", "x.pcap")
+    expect(boardCommand.run(parsed({ pcap: missing }), io().commandIo)).rejects.toMatchObject({
+      exitCode: 1,
+      message: expect.stringContaining(missing),
+    })
   })
 
   test("says which ports are taken and how to choose others", async () => {
