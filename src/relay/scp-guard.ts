@@ -1,14 +1,14 @@
 /**
  * Beside the board: a request is never doubled by the network, is answered once, and never more are in flight than
- * the board can hold. The rules are in scp-exchange.ts, scp-slots.ts and scp-memory.ts; this file joins them to links
- * and to time.
+ * the board can hold. The rules are in scp-exchange.ts, scp-slots.ts and scp-memory.ts; this file joins them to
+ * links, scp-guarded-board.ts to time.
  *
  * Toward the board every request has a sequence number of the relay's own (the client's comes back in the answer), so
  * that a late duplicate from the board cannot pass for the answer to another request.
  */
 import type { Observer } from "../observe/observer.ts"
 import { Result, SCP_OFFSET } from "../protocol/scp.ts"
-import type { Clock, Timer } from "../transport/clock.ts"
+import type { Clock } from "../transport/clock.ts"
 import type { CloseReason, Link } from "../transport/link.ts"
 import type { Flow, Stage } from "./flow.ts"
 import {
@@ -21,10 +21,11 @@ import {
   toMonitor,
   withSequence,
 } from "./scp-classify.ts"
-import { type ExchangeEvent, type ExchangeState, stepExchange } from "./scp-exchange.ts"
+import { type ExchangeEvent, stepExchange } from "./scp-exchange.ts"
+import { type Exchange, type ExchangeLink, GuardedBoard } from "./scp-guarded-board.ts"
 import { AnswerMemory, REMEMBER_MOVING_MS, REMEMBER_MS, REMEMBER_NEVER_AGAIN_MS } from "./scp-memory.ts"
 import { SequenceWatch } from "./scp-sequence-watch.ts"
-import { QUICK_LIFE_MS, Slots, TAG_LIFE_MS } from "./scp-slots.ts"
+import { QUICK_LIFE_MS, TAG_LIFE_MS } from "./scp-slots.ts"
 import { type Traits, traitsOf } from "./scp-traits.ts"
 import { StageLink } from "./stage-link.ts"
 
@@ -45,54 +46,7 @@ const WRITE_LIMITS = { entries: 256, bytes: 80 << 10 } as const
 /** A board-side number given out this recently and not awaited has had its answer. */
 const RECENT_SEQUENCES = 4_096
 
-/** One request on its way. */
-interface Exchange {
-  readonly link: GuardedLink
-  /** The client's bytes but for the sequence number, which is the relay's. */
-  readonly request: Uint8Array
-  readonly clientSequence: number
-  readonly sequence: number
-  readonly traits: Traits
-  readonly bornAt: number
-  state: ExchangeState
-}
-
-/** What all flows of one board share: the slots, and one timer for all that waits. */
-class GuardedBoard {
-  readonly slots = new Slots<Exchange>()
-  #timer: Timer | undefined
-  #timerAt = Number.POSITIVE_INFINITY
-
-  constructor(
-    readonly clock: Clock,
-    readonly observer: Observer,
-  ) {}
-
-  /** Makes sure that time is looked at when `at` has come. Answered requests leave the timer as it is: cheap. */
-  wakeAt(at: number): void {
-    if (at >= this.#timerAt) return
-    this.#timer?.cancel()
-    this.#timerAt = at
-    this.#timer = this.clock.after(at - this.clock.now(), () => this.#wake())
-  }
-
-  /** Gives free slots to those whose turn it is. */
-  pump(now: number): void {
-    for (let next = this.slots.turn(); next; next = this.slots.turn()) next.link.apply(next, "turn", now)
-  }
-
-  #wake(): void {
-    this.#timer = undefined
-    this.#timerAt = Number.POSITIVE_INFINITY
-    const now = this.clock.now()
-    for (const exchange of this.slots.overdue(now)) exchange.link.apply(exchange, "wait-over", now)
-    for (const exchange of this.slots.lost(now)) exchange.link.apply(exchange, "silence", now)
-    this.pump(now)
-    this.wakeAt(this.slots.deadline)
-  }
-}
-
-class GuardedLink extends StageLink {
+class GuardedLink extends StageLink implements ExchangeLink {
   /** Requests without an answer, by the relay's sequence number and (the latest of each) by the client's. */
   readonly #awaiting = new Map<number, Exchange>()
   readonly #byClient = new Map<number, Exchange>()
@@ -126,6 +80,10 @@ class GuardedLink extends StageLink {
       return
     }
     const traits = traitsOf(datagram)
+    if (traits.effect === "none" && this.#watch.beginsAnew(clientSequence, now)) {
+      this.#once.clear()
+      this.#writes.clear()
+    }
     const answer = this.#watch.still ? undefined : this.#memoryOf(traits)?.recall(clientSequence, datagram, now)
     if (answer) {
       this.drops.drop("answered-repeat", this.#flow.application)
@@ -147,7 +105,8 @@ class GuardedLink extends StageLink {
     }
     const sequence = sequenceOf(datagram)
     const exchange = this.#awaiting.get(sequence)
-    if (exchange) this.apply(exchange, "answer", now, datagram)
+    if (exchange && !isForgotten(exchange, now)) this.apply(exchange, "answer", now, datagram)
+    else if (exchange) this.#tooLate(exchange)
     else if (this.#isRecent(sequence) && returnsTag(datagram)) this.drops.drop("duplicate-answer", this.peer)
     else this.deliver(datagram)
   }
@@ -235,6 +194,13 @@ class GuardedLink extends StageLink {
     this.#board.slots.free(exchange)
     this.deliver(answer)
     this.#board.pump(now)
+  }
+
+  /** An answer for which nobody waits any more; rig would stop at it if it is an error. */
+  #tooLate(exchange: Exchange): void {
+    this.drops.drop("unmatched", this.peer)
+    this.#forget(exchange)
+    this.#board.slots.free(exchange)
   }
 
   /** SDP that is no request is never held, repeated or dropped, but counts where it takes a tag. */

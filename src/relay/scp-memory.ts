@@ -65,6 +65,12 @@ export class AnswerMemory {
     return entry.answer
   }
 
+  /** Forgets everything. */
+  clear(): void {
+    this.#entries.clear()
+    this.#bytes = 0
+  }
+
   #forget(sequence: number): void {
     const entry = this.#entries.get(sequence)
     if (!entry) return

@@ -114,6 +114,36 @@ test("a script whose numbers stand still is never answered from memory", () => {
   }
 })
 
+test("the second run of a program behind a Python client, on the same flow, is not answered with the first one's answers", () => {
+  const bench = guarded()
+  const flow = bench.flow()
+  const run = (): void => {
+    for (const [sequence, asked] of [VER, ALLOC, TOGGLE].entries()) {
+      flow.ask(asked, sequence)
+      flow.answer(flow.board.length - 1)
+    }
+  }
+  run()
+  bench.clock.advance(1_100)
+  run()
+  expect(flow.board.length).toBe(6)
+  // The network's duplicate of a first request changes nothing.
+  flow.ask(VER, 0)
+  flow.answer(6)
+  flow.ask(TOGGLE, 2)
+  expect(flow.board.length).toBe(7)
+})
+
+test("an answer after any client's patience is not delivered", () => {
+  const bench = guarded()
+  const flow = bench.flow()
+  flow.ask(ALLOC, 1)
+  bench.clock.advance(12_001)
+  flow.answer(0, { result: Result.P2P_TIMEOUT })
+  expect(flow.got).toEqual([])
+  expect(bench.observer.dropped.get("unmatched")).toBe(1)
+})
+
 test("a lost quick harmless request is tried again after 100 ms, twice; the client repeats after that", () => {
   const bench = guarded()
   const flow = bench.flow()
