@@ -278,8 +278,10 @@ export class FakeBoard {
   #startMachine(board: number, image: Uint8Array | undefined): void {
     const version = this.#options.version ?? CAPTURED_VERSION
     const root = this.#shape.ethernetChips[board]!
+    // Boards without power at the time of a boot are no part of the machine that it makes.
+    const dark = image ? this.#nodes.flatMap(({ phase }, number) => (phase === "off" ? [number] : [])) : []
     const facts = {
-      shape: this.#shape,
+      shape: this.#shape.withoutBoards(new Set(dark)),
       root,
       hosts: this.hosts,
       image,
@@ -297,8 +299,6 @@ export class FakeBoard {
       networkUp: () => this.#nodes[board]!.phase === "up",
     }
     this.#machine = new Machine(facts, version, outside, this.#options.programs)
-    if (!this.#options.poweredOff) return
-    for (const [number, node] of this.#nodes.entries()) if (node.phase === "off") this.#machine.loseBoard(number)
   }
 
   #receiveSdp(board: number, port: number, from: Address, datagram: Uint8Array): void {

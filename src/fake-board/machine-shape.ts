@@ -104,7 +104,7 @@ export class MachineShape {
   readonly #deadCores = new Map<number, Set<number>>()
   readonly #deadLinks = new Set<number>()
 
-  constructor(options: ShapeOptions = {}) {
+  constructor(private readonly options: ShapeOptions = {}) {
     const { type = "spin5", triads } = options
     this.type = type
     this.#wraps = triads !== undefined || type === "spin3"
@@ -128,6 +128,13 @@ export class MachineShape {
     }
     const missing = type === "spin3" && !triads ? SPIN3_MISSING : []
     for (const place of [...missing, ...(options.deadLinks ?? [])]) this.#killLink(place)
+  }
+
+  /** The same machine with all chips of some boards dead; board numbers stay. */
+  withoutBoards(boards: ReadonlySet<number>): MachineShape {
+    if (boards.size === 0) return this
+    const lost = this.chips.filter(({ x, y }) => boards.has(this.boardOf(x, y)!))
+    return new MachineShape({ ...this.options, deadChips: [...(this.options.deadChips ?? []), ...lost] })
   }
 
   /** Number of the board that the chip is on; undefined where there is no (living) chip. */

@@ -3,7 +3,7 @@ import { MachineShape } from "../../src/fake-board/machine-shape.ts"
 import { parsePlacedProgram } from "../../src/fake-board/shape-options.ts"
 import { Command, Result } from "../../src/protocol/scp.ts"
 import { decodeVersion } from "../../src/protocol/version.ts"
-import { setUpBoard, words } from "./board-harness.ts"
+import { IMAGE, setUpBoard, words } from "./board-harness.ts"
 
 describe("messages on the machine", () => {
   test("reach every chip, each with its own memory", () => {
@@ -160,5 +160,79 @@ describe("a machine of three boards", () => {
     expect(ask(Command.VER, [], { dest: { x: 9, y: 5 } })).toMatchObject([{ result: Result.P2P_NOREPLY }])
     expect(ask(Command.VER, [], { dest: { x: 5, y: 9 } })).toMatchObject([{ result: Result.OK }])
     expect(ask(Command.VER, [], { to: { host: "127.0.0.2", port: board.scp.port } })).toEqual([])
+  })
+
+  test("booted while a board is dark does without it from the start, also in its tables", () => {
+    const { ask, board, boot, clock } = setUpBoard({ shape })
+    board.powerOff(1)
+    boot()
+    clock.advance(5000)
+    expect([0, 1, 2].map((number) => board.phaseOf(number))).toEqual(["up", "off", "up"])
+    expect(ask(Command.VER, [], { dest: { x: 9, y: 5 } })).toMatchObject([{ result: Result.ROUTE }])
+    expect(ask(Command.VER, [], { dest: { x: 5, y: 9 } })).toMatchObject([{ result: Result.OK }])
+    expect(words(ask(Command.READ, [0xf5007fe0, 4, 2])[0])[0]! >>> 16).toBe(96)
+  })
+
+  test("takes a board that comes back into the machine with the next boot", () => {
+    const { ask, board, boot, clock } = setUpBoard({ booted: true, shape })
+    board.powerOff(1)
+    board.powerOn(1)
+    expect(board.phaseOf(1)).toBe("rom")
+    boot(IMAGE, { host: "127.0.0.2", port: board.boot.port })
+    clock.advance(5000)
+    expect(ask(Command.VER, [], { dest: { x: 9, y: 5 } })).toMatchObject([{ result: Result.OK }])
+    const to = { host: "127.0.0.1", port: board.scp.port }
+    expect(decodeVersion(ask(Command.VER, [], { to })[0]!)).toMatchObject({ x: 8, y: 4 })
+  })
+})
+
+describe("what a host reads of a chip", () => {
+  const read = (ask: ReturnType<typeof setUpBoard>["ask"], address: number, length: number, x = 0, y = 0): Uint8Array =>
+    ask(Command.READ, [address, length, 0], { dest: { x, y } })[0]!.body
+
+  test("is the same in the P2P table and in how messages go", () => {
+    const shape = new MachineShape({ deadChips: [{ x: 2, y: 2 }] })
+    const { ask } = setUpBoard({ booted: true, shape })
+    for (let x = 0; x < 8; x++) {
+      const column = read(ask, 0xe1010000 + x * 128, 4)
+      const word = new DataView(column.buffer, column.byteOffset).getUint32(0, true)
+      for (let y = 0; y < 8; y++) {
+        const entry = (word >>> (3 * y)) & 7
+        const [reply] = ask(Command.VER, [], { dest: { x, y } })
+        expect(entry === 6).toBe(reply?.result === Result.ROUTE)
+        if (x === 0 && y === 0) expect(entry).toBe(7)
+      }
+    }
+  })
+
+  test("is the same in INFO, the sv struct and the vcpu blocks", () => {
+    const shape = new MachineShape({ triads: { width: 1, height: 1 }, deadCores: [{ x: 8, y: 4, core: 5 }] })
+    const { ask } = setUpBoard({ booted: true, shape })
+    const sv = read(ask, 0xf5007f00, 256, 8, 4)
+    const info = ask(Command.INFO, [0x5f], { dest: { x: 8, y: 4 } })[0]!.body
+    expect([...sv.subarray(0, 4)]).toEqual([4, 8, 12, 12])
+    expect(sv[0xbc]).toBe(17)
+    expect(info[0]! & 31).toBe(17)
+    expect([...sv.subarray(0xf0, 0xf4)]).toEqual([...info.subarray(32, 36)])
+    expect([...sv.subarray(8, 10)]).toEqual([...info.subarray(30, 32)])
+    // Physical core 5 has no virtual number; those behind it moved up by one.
+    expect([...sv.subarray(0x94 + 4, 0x94 + 8)]).toEqual([4, 255, 5, 6])
+    expect([...sv.subarray(0xa8 + 4, 0xa8 + 7)]).toEqual([4, 6, 7])
+    for (let core = 0; core < 18; core++) {
+      expect(read(ask, 0xe5007000 + core * 128 + 0x2e, 1, 8, 4)[0]).toBe(info[12 + core]!)
+    }
+  })
+
+  test("has the sv values of the image that was booted", () => {
+    const image = new Uint8Array(1024)
+    image.set([3], 384 + 0x0a)
+    image.set([0x78, 0x56, 0x34, 0x12], 384 + 0x1c)
+    const { ask, boot, clock } = setUpBoard()
+    boot(image)
+    clock.advance(5000)
+    const sv = read(ask, 0xf5007f00, 128, 1, 1)
+    expect(sv[0x0a]).toBe(3)
+    expect([...sv.subarray(0x1c, 0x20)]).toEqual([0x78, 0x56, 0x34, 0x12])
+    expect([...sv.subarray(0, 2)]).toEqual([1, 1])
   })
 })
