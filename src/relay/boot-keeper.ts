@@ -4,7 +4,7 @@
  * the ROM keeps the first copy of each block and ignores a START while it fills.
  */
 import { BOOT_MAX_BLOCKS, BootOpcode, decodeBoot } from "../protocol/boot.ts"
-import type { Replay } from "../transport/tcp-dial.ts"
+import type { Replay } from "../transport/carried-link.ts"
 
 /** A boot is kept this long after its last datagram. */
 export const KEEP_BOOT_MS = 5_000

@@ -7,21 +7,14 @@ import type { Observer } from "../observe/observer.ts"
 import { decodePreface, encodePreface, MUX_PREFACE, startsLikePreface } from "../protocol/mux.ts"
 import { formatAddress } from "./address.ts"
 import { Backoff, RETRY } from "./backoff.ts"
+import { CarriedLink, type LinkCarrier, type Replay } from "./carried-link.ts"
 import type { Clock, Timer } from "./clock.ts"
 import { FramedConnection } from "./framed-connection.ts"
-import { BaseLink, type CloseReason, type Dial, type Link } from "./link.ts"
-import { MAX_AGE_MS, MuxConnection, type MuxFlow } from "./mux-connection.ts"
+import type { CloseReason, Dial, Link } from "./link.ts"
+import { MAX_AGE_MS, MuxConnection } from "./mux-connection.ts"
 import type { Random } from "./random.ts"
 import type { Resolver } from "./resolver.ts"
 import { connectTcp, type TcpOwner, type TcpPort } from "./tcp-port.ts"
-
-/** Remembers what a link sent that a lost connection may have swallowed, to send it again over the next one. */
-export interface Replay {
-  /** A datagram has been handed over; true if it need not also wait in the link's own queue while there is no connection. */
-  sent(datagram: Uint8Array, now: number): boolean
-  /** What to send first on a new connection. */
-  afterReconnect(now: number): readonly Uint8Array[]
-}
 
 /** Tells whose a reply is, where one connection serves several applications (a Python server). */
 export interface ReplyMatcher {
@@ -56,8 +49,6 @@ export const GREETING_TIMEOUT_MS = 1_000
 export const PARTING_TIMEOUT_MS = 5_000
 /** A connection that lived this long resets the backoff. */
 export const STABLE_MS = 5_000
-/** What a link keeps while there is no connection. */
-export const OFFLINE_LIMIT = { datagrams: 64, bytes: 64 << 10, ageMs: 1_000 } as const
 const OWN_NETWORK_CAP_MS = 1_000
 
 type State =
@@ -69,97 +60,8 @@ type State =
   | { kind: "framed"; port: TcpPort; connection: FramedConnection; since: number }
   | { kind: "closed" }
 
-/** One application's link; it outlives connections. */
-class CarriedLink extends BaseLink {
-  readonly #waiting: { datagram: Uint8Array; at: number }[] = []
-  #waitingBytes = 0
-  /** Datagrams that only the replay has so far: no connection has been there to take them. */
-  #remembered = 0
-  #route: ((datagram: Uint8Array) => void) | undefined
-
-  constructor(
-    readonly id: number,
-    readonly application: string,
-    private readonly carrier: TcpCarrier,
-    private readonly replay: Replay | undefined,
-    private readonly options: TcpDialOptions,
-  ) {
-    super(options.observer)
-  }
-
-  get peer(): string {
-    return this.carrier.target
-  }
-
-  flow: MuxFlow | undefined
-
-  /** There is a connection: what is remembered goes first, then what waited. */
-  online(route: (datagram: Uint8Array) => void, again: boolean): void {
-    this.#route = route
-    const now = this.options.clock.now()
-    const replayed = this.replay?.afterReconnect(now) ?? []
-    if (again && replayed.length > 0) {
-      this.options.observer.event({ type: "boot-resent", target: this.peer, datagrams: replayed.length })
-    }
-    for (const datagram of replayed) route(datagram)
-    let stale = Math.max(0, this.#remembered - replayed.length)
-    this.#remembered = 0
-    for (const { datagram, at } of this.#waiting.splice(0)) {
-      if (now - at > OFFLINE_LIMIT.ageMs) stale++
-      else route(datagram)
-    }
-    this.#waitingBytes = 0
-    if (stale > 0) this.drops.drop("queue-old", this.peer, stale)
-  }
-
-  /** The connection is gone. */
-  offline(): void {
-    this.#route = undefined
-    this.flow = undefined
-  }
-
-  protected override transmit(datagram: Uint8Array): void {
-    const now = this.options.clock.now()
-    const remembered = this.replay?.sent(datagram, now) ?? false
-    if (this.#route) this.#route(datagram)
-    else if (remembered) this.#remembered++
-    else this.#wait(datagram, now)
-  }
-
-  #wait(datagram: Uint8Array, now: number): void {
-    this.#waiting.push({ datagram, at: now })
-    this.#waitingBytes += datagram.length
-    while (this.#waiting.length > OFFLINE_LIMIT.datagrams || this.#waitingBytes > OFFLINE_LIMIT.bytes) {
-      this.#waitingBytes -= this.#waiting.shift()?.datagram.length ?? 0
-      this.drops.drop("queue-full", this.peer)
-    }
-  }
-
-  protected override release(reason: CloseReason): void {
-    const lost = this.#waiting.length + this.#remembered
-    this.#waiting.length = 0
-    this.#remembered = 0
-    if (lost > 0) this.drops.drop("closed", this.peer, lost)
-    this.carrier.released(this, reason)
-  }
-
-  /** A fault in whoever takes the datagram must not cost the other links of the connection. */
-  override deliver(datagram: Uint8Array): void {
-    try {
-      super.deliver(datagram)
-    } catch (error) {
-      const where = `datagram from ${this.peer}`
-      this.options.observer.event({ type: "internal-error", where, detail: String(error) })
-    }
-  }
-
-  override finish(reason: CloseReason): void {
-    super.finish(reason)
-  }
-}
-
 /** Keeps one connection to a server's tunnel port and dials links over it. */
-export class TcpCarrier {
+export class TcpCarrier implements LinkCarrier {
   readonly #options: TcpDialOptions
   readonly #links = new Map<number, CarriedLink>()
   readonly #backoff: Backoff

@@ -1,0 +1,233 @@
+/**
+ * One accepted TCP connection, from its first byte to its end. Its first four bytes tell what it is: `SPIN` opens a
+ * mux connection of ours, anything else is a frame of Python's proxy.
+ */
+import type { Channel } from "../observe/events.ts"
+import type { Observer } from "../observe/observer.ts"
+import { decodePreface, encodePreface, MUX_PREFACE, MUX_VERSION, startsLikePreface } from "../protocol/mux.ts"
+import { formatAddress } from "./address.ts"
+import type { Clock } from "./clock.ts"
+import { FramedConnection } from "./framed-connection.ts"
+import { BaseLink, type CloseReason, type Link } from "./link.ts"
+import { MAX_AGE_MS, MuxConnection, type MuxFlow, type MuxFlowOwner } from "./mux-connection.ts"
+import type { TcpOwner, TcpPort } from "./tcp-port.ts"
+
+/** What a peer needs from its listener. */
+export interface TcpPeerOptions {
+  /** The service that plain frames are for; mux flows name theirs. */
+  readonly channel: Channel
+  readonly clock: Clock
+  readonly observer: Observer
+  /** A flow has arrived. */
+  readonly onLink: (link: Link, channel: Channel) => void
+}
+
+/** A flow of a mux connection, or all of a plain one, as a link. */
+class PeerLink extends BaseLink {
+  onRelease: (reason: CloseReason) => void = () => {}
+  onTransmit: (datagram: Uint8Array) => void = () => {}
+
+  constructor(
+    readonly peer: string,
+    private readonly observer: Observer,
+  ) {
+    super(observer)
+  }
+
+  protected override transmit(datagram: Uint8Array): void {
+    this.onTransmit(datagram)
+  }
+
+  protected override release(reason: CloseReason): void {
+    this.onRelease(reason)
+  }
+
+  /** A fault in whoever takes the datagram must not cost the other flows of the connection. */
+  override deliver(datagram: Uint8Array): void {
+    try {
+      super.deliver(datagram)
+    } catch (error) {
+      this.observer.event({ type: "internal-error", where: `datagram from ${this.peer}`, detail: String(error) })
+    }
+  }
+
+  override finish(reason: CloseReason): void {
+    super.finish(reason)
+  }
+}
+
+/** A connection in Python's framing; its one flow begins with a datagram, and again after it has ended. */
+interface Framed {
+  readonly kind: "framed"
+  readonly connection: FramedConnection
+  link: PeerLink | undefined
+}
+
+/** One accepted connection, from its first byte to its end. */
+export class TcpPeer implements TcpOwner {
+  readonly name: string
+  /** Since when something incomplete has been waiting for its rest; undefined while nothing is. */
+  unfinishedSince: number | undefined
+  spoken = false
+  #over = false
+  #state: { kind: "sniffing"; bytes: Uint8Array } | { kind: "mux"; connection: MuxConnection } | Framed = {
+    kind: "sniffing",
+    bytes: new Uint8Array(0),
+  }
+
+  constructor(
+    readonly port: TcpPort,
+    private readonly options: TcpPeerOptions,
+    private readonly forget: (peer: TcpPeer) => void,
+  ) {
+    this.name = formatAddress(port.peer)
+  }
+
+  onData(chunk: Uint8Array): void {
+    const state = this.#state
+    switch (state.kind) {
+      case "sniffing":
+        this.#sniff(state.bytes, chunk)
+        break
+      case "mux":
+        state.connection.received(chunk)
+        break
+      case "framed":
+        state.connection.received(chunk)
+        break
+    }
+    this.#noteUnfinished()
+  }
+
+  onDrain(): void {
+    if (this.#state.kind !== "sniffing") this.#state.connection.drained()
+  }
+
+  onClose(detail: string): void {
+    this.forget(this)
+    if (this.#state.kind !== "sniffing") this.options.observer.event({ type: "peer-lost", peer: this.name, detail })
+    this.#endLinks({ code: "peer-closed", detail })
+  }
+
+  /** Closes the connection from this side. */
+  drop(reason: CloseReason): void {
+    this.forget(this)
+    this.#endLinks(reason)
+    this.port.end()
+  }
+
+  /** The peer has done something wrong: it is told nothing and cut off. */
+  refuse(detail: string): void {
+    this.options.observer.event({ type: "peer-refused", peer: this.name, detail })
+    this.forget(this)
+    this.#endLinks({ code: "refused", detail })
+    this.port.abort()
+  }
+
+  #endLinks(reason: CloseReason): void {
+    this.#over = true
+    const state = this.#state
+    if (state.kind === "mux") state.connection.close(reason)
+    if (state.kind === "framed") {
+      const { connection, link } = state
+      connection.close()
+      state.link = undefined
+      link?.finish(reason)
+    }
+  }
+
+  #sniff(before: Uint8Array, chunk: Uint8Array): void {
+    const bytes = before.length === 0 ? chunk : Buffer.concat([before, chunk])
+    if (!startsLikePreface(bytes)) {
+      this.#becomeFramed()
+      this.onData(bytes)
+      return
+    }
+    if (bytes.length < MUX_PREFACE) {
+      this.#state = { kind: "sniffing", bytes }
+      return
+    }
+    const version = decodePreface(bytes.subarray(0, MUX_PREFACE))
+    if (version === undefined || version < 1) {
+      this.refuse(`it speaks version ${version} of the relay protocol, this server speaks ${MUX_VERSION}`)
+      return
+    }
+    this.#becomeMux()
+    if (bytes.length > MUX_PREFACE) this.onData(bytes.subarray(MUX_PREFACE))
+  }
+
+  #becomeMux(): void {
+    const { clock, observer } = this.options
+    this.spoken = true
+    this.port.write(encodePreface())
+    const connection = new MuxConnection({
+      port: this.port,
+      peer: this.name,
+      clock,
+      drops: observer,
+      onOpen: (flow, about) => this.#openFlow(flow, about.channel, about.application),
+      onFrame: () => {
+        this.unfinishedSince = undefined
+      },
+      onDead: (detail) => this.refuse(detail),
+    })
+    this.#state = { kind: "mux", connection }
+    observer.event({ type: "peer-connected", peer: this.name, protocol: "mux" })
+  }
+
+  #openFlow(flow: MuxFlow, channel: Channel, application: string): MuxFlowOwner {
+    const link = new PeerLink(`${application} via ${this.name}`, this.options.observer)
+    link.onTransmit = (datagram) => flow.send(datagram)
+    link.onRelease = (reason) => flow.close(reason)
+    this.options.onLink(link, channel)
+    return { onDatagram: (datagram) => link.deliver(datagram), onClose: (reason) => link.finish(reason) }
+  }
+
+  #becomeFramed(): void {
+    const { clock, observer, channel } = this.options
+    const connection = new FramedConnection({
+      port: this.port,
+      peer: this.name,
+      clock,
+      drops: observer,
+      maxAgeMs: MAX_AGE_MS[channel],
+      onDatagram: (datagram) => {
+        // The rest of a chunk whose first datagram ended the connection.
+        if (this.#over) {
+          observer.drop("closed", this.name)
+          return
+        }
+        this.spoken = true
+        this.unfinishedSince = undefined
+        const link = state.link ?? this.#beginFlow(state)
+        link.deliver(datagram)
+      },
+      onDead: (detail) => this.refuse(detail),
+    })
+    const state: Framed = { kind: "framed", connection, link: undefined }
+    this.#state = state
+    observer.event({ type: "peer-connected", peer: this.name, protocol: "framed" })
+  }
+
+  #beginFlow(state: Framed): PeerLink {
+    const link = new PeerLink(this.name, this.options.observer)
+    state.link = link
+    link.onTransmit = (datagram) => state.connection.send(datagram)
+    link.onRelease = (reason) => {
+      if (state.link !== link) return
+      state.link = undefined
+      // A Python client ends for good when its connection does. So a flow that ends for want of traffic or room, or by
+      // the board's end, leaves it open: its next datagram begins a new flow.
+      if (reason.code === "closed" || reason.code === "shutdown") this.drop(reason)
+    }
+    this.options.onLink(link, this.options.channel)
+    return link
+  }
+
+  #noteUnfinished(): void {
+    const state = this.#state
+    const waiting = state.kind === "sniffing" ? state.bytes.length : state.connection.pendingBytes
+    if (waiting === 0) this.unfinishedSince = undefined
+    else this.unfinishedSince ??= this.options.clock.now()
+  }
+}
