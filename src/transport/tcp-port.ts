@@ -5,6 +5,7 @@
 import type { Socket } from "bun"
 import { type Address, formatAddress, unmapHost } from "./address.ts"
 import type { Clock } from "./clock.ts"
+import { routeError } from "./route.ts"
 
 /** A connected socket. */
 export interface TcpPort {
@@ -111,16 +112,24 @@ export type ConnectResult =
 /** Errors that say that this machine has no network now, rather than anything about the far end. */
 const OWN_NETWORK = new Set(["ENETUNREACH", "ENETDOWN", "EADDRNOTAVAIL", "EHOSTUNREACH", "EHOSTDOWN"])
 
-/** Connects; resolves within `timeoutMs` and never rejects. `ownerOf` is asked once, when the connection is open. */
+/** A refusal takes a round trip. A neighbour that does not answer is given up after three seconds. */
+const NO_NEIGHBOUR_MS = 2_500
+
+/**
+ * Connects; resolves within `timeoutMs` and never rejects. `ownerOf` is asked once, when the connection is open.
+ * `noWayTo` tells why there is no way to an address, if there is none.
+ */
 export function connectTcp(options: {
   address: Address
   timeoutMs: number
   clock: Clock
   ownerOf: (port: TcpPort) => TcpOwner
+  noWayTo?: (address: Address) => Promise<string | undefined>
 }): Promise<ConnectResult> {
-  const { address, timeoutMs, clock, ownerOf } = options
+  const { address, timeoutMs, clock, ownerOf, noWayTo = routeError } = options
   return new Promise((resolve) => {
     let late = false
+    const begun = clock.now()
     const timer = clock.after(timeoutMs, () => {
       late = true
       resolve({
@@ -152,11 +161,16 @@ export function connectTcp(options: {
       },
     }).catch(fail)
 
-    function fail(error: Error & { code?: string }): void {
+    async function fail(error: Error & { code?: string }): Promise<void> {
       timer.cancel()
       if (late) return
       late = true
-      const code = error.code ?? "EIO"
+      const tookMs = clock.now() - begun
+      let code = error.code ?? "EIO"
+      // What Bun 1.4.5 says of every failed connect.
+      if (code === "ECONNREFUSED") {
+        code = (await noWayTo(address)) ?? (tookMs >= NO_NEIGHBOUR_MS ? "EHOSTUNREACH" : code)
+      }
       resolve({ ok: false, code, detail: connectDetail(code, address), ownNetwork: OWN_NETWORK.has(code) })
     }
   })
@@ -169,9 +183,11 @@ function connectDetail(code: string, address: Address): string {
       return `${where} refuses: no relay server listens there on TCP`
     case "ENETUNREACH":
     case "ENETDOWN":
+    case "EADDRNOTAVAIL":
       return `this machine has no network to ${where}`
     case "EHOSTUNREACH":
-      return `no route to ${where}`
+    case "EHOSTDOWN":
+      return `nothing answers at ${where}`
     default:
       return `${where}: ${code}`
   }
