@@ -3,7 +3,6 @@
  * Pure; 34 datagrams of at most 1042 bytes.
  */
 import {
-  BOOT_BLOCK_BYTES,
   BOOT_HEADER,
   BOOT_MAX_BLOCKS,
   BOOT_SV_LENGTH,
@@ -148,6 +147,3 @@ export class BootImage {
     return Math.max(-1, ...this.#blocks.keys())
   }
 }
-
-/** Most bytes that one image keeps. */
-export const BOOT_IMAGE_LIMIT = (BOOT_MAX_BLOCKS + 2) * (BOOT_HEADER + BOOT_BLOCK_BYTES)
