@@ -3,25 +3,21 @@
  * the board through them, asks who is there, writes memory and reads it back. Needs no hardware.
  * SPINNAKER_RELAY_BINARY names a compiled program to use instead of the sources.
  */
-import { encodeBootImage } from "../src/protocol/boot.ts"
-import { SCP_MAX_DATA } from "../src/protocol/scp.ts"
-import { describeVersion, isBooting } from "../src/protocol/version.ts"
+import { bootBoard, readMemory, SCAMPConnection, SCPRequestPipeLine, writeMemory } from "../src/connections/index.ts"
+import { describeVersion } from "../src/protocol/version.ts"
 import { type Child, type ChildOptions, startChild } from "./lib/child.ts"
 import { freePorts } from "./lib/free-port.ts"
 import { prepare } from "./lib/install.ts"
 import { Screen } from "./lib/progress-bar.ts"
 import { patient, relayCommand } from "./lib/relay-command.ts"
 import { duration, messageOf } from "./lib/say.ts"
-import { ScpClient } from "./lib/scp-client.ts"
 import { syntheticImage } from "./lib/synthetic-image.ts"
 
 const LOOPBACK = "127.0.0.1"
 /** Everything together has to be done by then. */
 const LIMIT_MS = 30_000
-/** Between two boot datagrams: what ybug leaves, the fastest of the known clients. */
-const BOOT_GAP_MS = 10
-/** How long a board may take from the last block to its first complete answer. */
-const BOOT_WAIT_MS = 15_000
+/** Times of the boot: the gaps of ybug, the fastest of the known clients, and a fake board needs no more. */
+const BOOT_TIMES = { gapMs: 10, settleMs: 500, answerMs: 200 } as const
 const MEMORY_BYTES = 65_536
 /** SDRAM that nothing else uses. */
 const MEMORY_ADDRESS = 0x6064_0000
@@ -62,45 +58,37 @@ async function startAll(): Promise<{ scpPort: number; bootPort: number }> {
   return { scpPort, bootPort }
 }
 
-/** Sends the image as a client program would, one datagram after another, without any answer to go by. */
-async function boot(port: number): Promise<void> {
-  const socket = await Bun.udpSocket({ connect: { hostname: LOOPBACK, port }, socket: { data() {}, error() {} } })
-  try {
-    const datagrams = encodeBootImage(syntheticImage())
-    for (const [i, datagram] of datagrams.entries()) {
-      socket.send(datagram)
-      screen.progress(i + 1, datagrams.length, "datagrams of the boot image sent")
-      await Bun.sleep(BOOT_GAP_MS)
-    }
-  } finally {
-    socket.close()
-  }
-}
-
-/** Asks until the board has finished booting; resolves with what it calls itself. */
-async function awaitVersion(scp: ScpClient): Promise<string> {
-  const deadline = performance.now() + patient(BOOT_WAIT_MS)
-  while (performance.now() < deadline) {
-    const version = await scp.version({ timeoutMs: 200, tries: 1 })
-    if (version && !isBooting(version)) return describeVersion(version)
-    if (version) await Bun.sleep(50)
-  }
-  throw new Error(`The board did not answer VER within ${duration(patient(BOOT_WAIT_MS))} of its boot`)
+/** Boots the board as an application does: probe, image, VER until it is ready. */
+async function boot(scpPort: number, bootPort: number): Promise<void> {
+  const outcome = await bootBoard({
+    host: LOOPBACK,
+    scpPort,
+    bootPort,
+    image: syntheticImage(),
+    times: { ...BOOT_TIMES, answerMs: patient(BOOT_TIMES.answerMs) },
+    onStep(step) {
+      if (step.doing === "sending") screen.progress(step.done, step.total, "datagrams of the boot image sent")
+    },
+  })
+  if (outcome.kind === "failed") throw new Error(`The boot failed: ${outcome.detail}`)
+  screen.line(`\nThe board says it is ${describeVersion(outcome.version)}\n`)
 }
 
 /** Writes 64 KiB, reads it back and compares. */
-async function tryMemory(scp: ScpClient): Promise<void> {
-  const written = crypto.getRandomValues(new Uint8Array(MEMORY_BYTES))
-  for (let at = 0; at < MEMORY_BYTES; at += SCP_MAX_DATA) {
-    await scp.write(MEMORY_ADDRESS + at, written.subarray(at, at + SCP_MAX_DATA))
-    screen.progress(at + SCP_MAX_DATA, MEMORY_BYTES, "bytes written")
-  }
-  for (let at = 0; at < MEMORY_BYTES; at += SCP_MAX_DATA) {
-    const read = await scp.read(MEMORY_ADDRESS + at, SCP_MAX_DATA)
-    if (!Bun.deepEquals(Buffer.from(read), Buffer.from(written.subarray(at, at + SCP_MAX_DATA)))) {
-      throw new Error(`Memory at 0x${(MEMORY_ADDRESS + at).toString(16)} reads back other than it was written`)
-    }
-    screen.progress(at + SCP_MAX_DATA, MEMORY_BYTES, "bytes read back, all as written")
+async function tryMemory(scpPort: number): Promise<void> {
+  const connection = await SCAMPConnection.open({ remoteHost: LOOPBACK, remotePort: scpPort })
+  try {
+    const pipeline = new SCPRequestPipeLine(connection)
+    const written = crypto.getRandomValues(new Uint8Array(MEMORY_BYTES))
+    await writeMemory(pipeline, { address: MEMORY_ADDRESS, data: written }, (bytes, total) =>
+      screen.progress(bytes, total, "bytes written"),
+    )
+    const read = await readMemory(pipeline, { address: MEMORY_ADDRESS, length: MEMORY_BYTES }, (bytes, total) =>
+      screen.progress(bytes, total, "bytes read back"),
+    )
+    if (!Buffer.from(read).equals(written)) throw new Error("The memory reads back other than it was written")
+  } finally {
+    connection.close()
   }
 }
 
@@ -109,10 +97,8 @@ async function run(): Promise<void> {
   screen.line("Three processes: a fake board, a server beside it, and a client as on your own machine\n")
   const { scpPort, bootPort } = await startAll()
   screen.line(`\nAn application finds the board at ${LOOPBACK}, SCP port ${scpPort}, boot port ${bootPort}\n`)
-  await boot(bootPort)
-  using scp = await ScpClient.connect(LOOPBACK, scpPort)
-  screen.line(`\nThe board says it is ${await awaitVersion(scp)}\n`)
-  await tryMemory(scp)
+  await boot(scpPort, bootPort)
+  await tryMemory(scpPort)
 }
 
 /** Sees to it that `trouble` rejects when no waiting will mend things. */
