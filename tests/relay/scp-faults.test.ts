@@ -64,7 +64,7 @@ test.each([
   ["rig", RIG],
   ["SpiNNMan", SPINNMAN],
 ] as const)(
-  "at 5 % loss on the board's leg, %s is served at least three times as fast as by a bare relay",
+  "at 5 %% loss on the board's leg, %s is served at least three times as fast as by a bare relay",
   (_name, timing) => {
     const bare = versions(false, timing, 2_000)
     const guarded = versions(true, timing, 2_000)
