@@ -4,11 +4,15 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type BootCommandParts, makeBootCommand } from "../../src/cli/boot.ts"
 import type { PowerOptions } from "../../src/connections/power.ts"
-import { UdpBoard, type UdpBoardOptions } from "../../src/fake-board/udp-board.ts"
+import type { UdpBoard, UdpBoardOptions } from "../../src/fake-board/udp-board.ts"
 import { Peer } from "../connections/peer.ts"
+import { openSteppedBoard } from "../connections/stepped-board.ts"
 import { CliRun, runCli } from "./run-cli.ts"
 
-const times = { gapMs: 1, settleMs: 10, answerMs: 25, pollMs: 5, silentMs: 60, bootingMs: 1000 }
+/** Waits that are short where an answer comes, and long enough for a busy machine to bring it. */
+const times = { gapMs: 1, settleMs: 1, answerMs: 100, pollMs: 1, silentMs: 2000, bootingMs: 5000 }
+/** For boards that never answer. */
+const hurried = { ...times, answerMs: 5, silentMs: 20 }
 const open: { close(): void }[] = []
 let folder: string
 let image: string
@@ -23,7 +27,7 @@ afterEach(async () => {
 })
 
 async function board(options: UdpBoardOptions = {}): Promise<UdpBoard> {
-  const made = await UdpBoard.open({ scpPort: 0, bootPort: 0, silentMs: 5, bootingMs: 20, ...options })
+  const made = await openSteppedBoard(options)
   open.push(made)
   return made
 }
@@ -64,7 +68,7 @@ describe("boot", () => {
       await using rom = await Peer.open()
       await using silent = await Peer.open()
       const args = [...where({ scp: silent, boot: rom }), "--image", image, "--type", type, "--tries", "1"]
-      await runCli(command({ unixTime: () => 0x01020304 }), ...args)
+      await runCli(command({ times: hurried, unixTime: () => 0x01020304 }), ...args)
       // Block 0 is in wire order: its words reversed.
       const block = Buffer.from(rom.got[1]!.data.subarray(18 + 384, 18 + 384 + 128)).swap32()
       expect([block.readUInt32LE(0x1c), block.readUInt32LE(0x5c), block[0x40]]).toEqual([0x01020304, 0x01020304, 1])
@@ -81,18 +85,23 @@ describe("boot", () => {
   test("exit 2: no answer after three tries, and what to do", async () => {
     await using rom = await Peer.open()
     await using silent = await Peer.open()
-    const { exit, stdout, stderr } = await runCli(command(), ...where({ scp: silent, boot: rom }), "--image", image)
+    const { exit, stdout, stderr } = await runCli(
+      command({ times: hurried }),
+      ...where({ scp: silent, boot: rom }),
+      "--image",
+      image,
+    )
     expect([exit, stdout]).toEqual([2, ""])
     expect(stderr).toContain("Boot of 127.0.0.1 failed: no answer to VER after the image was sent 3 times.")
     expect(stderr).toContain("only switching it off and on clears a boot ROM")
   })
 
   test("--bmp switches the board off and on after a failed boot, and tries again", async () => {
-    const lossy = await board({ silentMs: 0, bootingMs: 0, faults: { boot: { dropList: [1] } } })
+    const lossy = await board({ faults: { boot: { dropList: [1] } } })
     const cycled: PowerOptions[] = []
     const cycle = async (options: PowerOptions) => void cycled.push(options)
     const args = [...where(lossy), "--image", image, "--tries", "1", "--bmp", "127.0.0.9:4000", "--boards", "0,2"]
-    const { exit, stderr, stdout } = await runCli(command({ cycle }), ...args)
+    const { exit, stderr, stdout } = await runCli(command({ times: { ...times, silentMs: 300 }, cycle }), ...args)
     expect(exit).toBe(0)
     expect(cycled).toMatchObject([{ bmp: "127.0.0.9", port: 4000, boards: [0, 2] }])
     expect(stderr).toContain("switching the board off and on")
@@ -120,7 +129,7 @@ describe("boot", () => {
   test("Ctrl-C stops it with 130", async () => {
     await using rom = await Peer.open()
     await using silent = await Peer.open()
-    const run = new CliRun(command(), [...where({ scp: silent, boot: rom }), "--image", image])
+    const run = new CliRun(command({ times: hurried }), [...where({ scp: silent, boot: rom }), "--image", image])
     await rom.next()
     run.stop()
     expect(await run.exit).toBe(130)

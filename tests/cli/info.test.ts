@@ -16,9 +16,12 @@ async function board(options: UdpBoardOptions = {}): Promise<string> {
   return `127.0.0.1:${made.scp.port}`
 }
 
-async function command() {
+/** Short waits, for boards that never answer. */
+const hurried = { ask: { timeoutMs: 20, retries: 2 }, helloWaitMs: 90 }
+
+async function command(waits: object = {}) {
   await using free = await Peer.open()
-  return makeInfoCommand({ ask: { timeoutMs: 20, retries: 2 }, helloWaitMs: 90, helloPort: free.port })
+  return makeInfoCommand({ ...waits, helloPort: free.port })
 }
 
 /** A peer that answers VER with `text`. */
@@ -109,14 +112,14 @@ describe("info", () => {
       rom.send(hex("0001 00000041 02010000 00000000 43505453"), free.port)
       return undefined
     }
-    const info = makeInfoCommand({ ask: { timeoutMs: 20, retries: 2 }, helloWaitMs: 90, helloPort: free.port })
+    const info = makeInfoCommand({ ...hurried, helloPort: free.port })
     const { exit, stdout } = await runCli(info, `127.0.0.1:${scp.port}`, "--boot-port", String(rom.port))
     expect([exit, stdout]).toEqual([0, expect.stringContaining("not booted (its boot ROM says hello)")])
   })
 
   test("nobody: exit 1 and what to look at", async () => {
     await using silent = await Peer.open()
-    const { exit, stdout } = await runCli(await command(), `127.0.0.1:${silent.port}`)
+    const { exit, stdout } = await runCli(await command(hurried), `127.0.0.1:${silent.port}`)
     expect(exit).toBe(1)
     expect(stdout).toContain("no answer to VER, and no beacon from port 54321 either\n")
     expect(stdout).toContain("Is it switched on")
@@ -125,7 +128,7 @@ describe("info", () => {
   test("nobody, where beacons cannot be listened for", async () => {
     await using silent = await Peer.open()
     await using taken = await Peer.open()
-    const info = makeInfoCommand({ ask: { timeoutMs: 20, retries: 0 }, helloWaitMs: 90, helloPort: taken.port })
+    const info = makeInfoCommand({ ...hurried, helloPort: taken.port })
     const { stdout } = await runCli(info, `127.0.0.1:${silent.port}`, "--json")
     expect(JSON.parse(stdout)).toMatchObject({ kind: "no-answer", deaf: expect.stringContaining("EADDRINUSE") })
   })

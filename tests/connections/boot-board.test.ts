@@ -1,20 +1,23 @@
 import { afterEach, describe, expect, test } from "bun:test"
 import { type BootStep, bootBoard } from "../../src/connections/boot-board.ts"
 import { withBootValues } from "../../src/connections/boot-values.ts"
-import { UdpBoard, type UdpBoardOptions } from "../../src/fake-board/udp-board.ts"
+import type { UdpBoard } from "../../src/fake-board/udp-board.ts"
 import { errorOf, hex, Peer } from "./peer.ts"
+import { openSteppedBoard } from "./stepped-board.ts"
 
 const image = withBootValues(new Uint8Array(5000).fill(3), "spin5", 1_700_000_000)
-/** A boot's waits at a hundredth of their length. */
-const times = { gapMs: 1, settleMs: 10, answerMs: 25, pollMs: 5, silentMs: 100, bootingMs: 1000 }
+/** Waits that are short where an answer comes, and long enough for a busy machine to bring it. */
+const times = { gapMs: 1, settleMs: 1, answerMs: 100, pollMs: 1, silentMs: 2000, bootingMs: 5000 }
+/** For boards that never answer. */
+const hurried = { ...times, answerMs: 5, silentMs: 20 }
 
 const open: { close(): void }[] = []
 afterEach(() => {
   for (const thing of open.splice(0)) thing.close()
 })
 
-async function board(options: UdpBoardOptions = {}): Promise<UdpBoard> {
-  const made = await UdpBoard.open({ scpPort: 0, bootPort: 0, silentMs: 5, bootingMs: 20, ...options })
+async function board(options: Parameters<typeof openSteppedBoard>[0] = {}): Promise<UdpBoard> {
+  const made = await openSteppedBoard(options)
   open.push(made)
   return made
 }
@@ -38,8 +41,11 @@ describe("bootBoard", () => {
   })
 
   test("repairs a lost block by sending all of it again", async () => {
-    const lossy = await board({ faults: { boot: { dropList: [3] } } as UdpBoardOptions["faults"] & object })
-    expect(await boot(lossy).outcome).toMatchObject({ kind: "booted", attempts: 2 })
+    const lossy = await board({ faults: { boot: { dropList: [3] } } })
+    expect(await boot(lossy, { times: { ...times, silentMs: 300 } }).outcome).toMatchObject({
+      kind: "booted",
+      attempts: 2,
+    })
   })
 
   test("leaves a booted board alone", async () => {
@@ -52,7 +58,7 @@ describe("bootBoard", () => {
   test("gives up after three tries without an answer", async () => {
     await using silent = await Peer.open()
     await using rom = await Peer.open()
-    const { outcome } = boot({ scp: silent, boot: rom })
+    const { outcome } = boot({ scp: silent, boot: rom }, { times: hurried })
     expect(await outcome).toEqual({
       kind: "failed",
       reason: "no-answer",
@@ -69,7 +75,7 @@ describe("bootBoard", () => {
     gone.close()
     const port = gone.port
     await using silent = await Peer.open()
-    const { outcome } = boot({ scp: silent, boot: { port } }, { tries: 1 })
+    const { outcome } = boot({ scp: silent, boot: { port } }, { tries: 1, times: hurried })
     expect(await outcome).toEqual({
       kind: "failed",
       reason: "refused",
@@ -78,7 +84,7 @@ describe("bootBoard", () => {
   })
 
   test("a machine that stays at 255,255 is a failure that says so", async () => {
-    const slow = await board({ bootingMs: 60_000 })
+    const slow = await board({ stuck: true })
     const { outcome } = boot(slow, { times: { ...times, bootingMs: 60 } })
     expect(await outcome).toMatchObject({ kind: "failed", reason: "stuck" })
   })
@@ -102,7 +108,7 @@ describe("bootBoard", () => {
     const onStep = (step: BootStep) => {
       if (step.doing === "sending" && step.done === 3) stop.abort(new Error("enough"))
     }
-    const { outcome } = boot({ scp: silent, boot: rom }, { signal: stop.signal, onStep })
+    const { outcome } = boot({ scp: silent, boot: rom }, { signal: stop.signal, onStep, times: hurried })
     expect((await errorOf(outcome)).message).toBe("enough")
     expect(rom.got.length).toBeLessThan(5)
   })
