@@ -19,8 +19,11 @@ import { type OpenSocket, openSocket } from "./udp-socket.ts"
 
 /** How often sockets are looked at, in milliseconds, so that one closed by the system is open again within 100. */
 export const SOCKET_CHECK_MS = 50
-/** How often the machine's addresses are read again, in milliseconds. */
-export const ADDRESSES_AGAIN_MS = 10_000
+/**
+ * How often the machine's addresses are read again, in milliseconds. While a cable is out its address is not listed and
+ * has no socket, so this is how long applications wait after it is back; a reading takes 0.14 ms.
+ */
+export const ADDRESSES_AGAIN_MS = 1_000
 /** Links that wait for `onLink` to be set. */
 export const WAITING_LINKS = 64
 /** Tries to find one port that is free on every address when any port will do. */
