@@ -7,6 +7,7 @@
  *   --python DIR   folder that holds the package spinnaker_proxy; or SPINNAKER_PROXY_DIR; else an installed one
  *   --socat FILE   else the one on the path
  *   --soak SECONDS instead of all that: 5,000 requests/s through client and server, memory at minute 2 and at the end
+ *   --faults       instead of all that: only the fault tables, which otherwise come last
  *   --json FILE    also writes every run's figures there
  *
  * SPINNAKER_RELAY_BINARY names a compiled program to measure instead of the sources.
@@ -19,9 +20,10 @@ import { prepare } from "../lib/install.ts"
 import { BINARY_VARIABLE } from "../lib/relay-command.ts"
 import { heading, megabytes, messageOf } from "../lib/say.ts"
 import { measureAtRest } from "./at-rest.ts"
+import { printFaultTables } from "./faults.ts"
 import { type Generator, makeGenerator, runLoad } from "./generator.ts"
 import { residentBytes } from "./process-memory.ts"
-import { medianRate, rateTable, ratio, ratioTable, type Series } from "./report.ts"
+import { medianP50, medianRate, rateTable, ratio, ratioTable, type Series } from "./report.ts"
 import { NAMES, type Others, type Scenario, type Setup, scenarios, startResponder } from "./scenarios.ts"
 import { soak } from "./soak.ts"
 
@@ -34,6 +36,7 @@ const { values } = parseArgs({
     python: { type: "string" },
     socat: { type: "string" },
     soak: { type: "string" },
+    faults: { type: "boolean" },
     json: { type: "string" },
   },
 })
@@ -118,6 +121,8 @@ function judge(series: readonly Series[], atRest: { startMs: number; idleBytes: 
   const say = (what: string, value: string, good: boolean): void =>
     console.log(`${good ? "reached" : "MISSED "}  ${what}: ${value}`)
   for (const [ours, theirs] of [
+    [NAMES.udpBare, NAMES.pythonUdp],
+    [NAMES.tcpBare, NAMES.pythonTcp],
     [NAMES.udp, NAMES.pythonUdp],
     [NAMES.tcp, NAMES.pythonTcp],
   ] as const) {
@@ -125,6 +130,9 @@ function judge(series: readonly Series[], atRest: { startMs: number; idleBytes: 
     if (!Number.isNaN(at(64))) say(`${ours} at window 64 at least 2x Python's`, ratio(at(64)), at(64) >= 2)
     if (!Number.isNaN(at(1))) say(`${ours} at window 1 no slower than Python's`, ratio(at(1)), at(1) >= 1)
   }
+  const cost = medianP50(series, NAMES.one, 1) / medianP50(series, NAMES.oneBare, 1) - 1
+  if (!Number.isNaN(cost))
+    say("guard's share of one relay's p50 below 5 %", `${(100 * cost).toFixed(1)} %`, cost < 0.05)
   say("start to listening below 200 ms", `${atRest.startMs.toFixed(0)} ms`, atRest.startMs < 200)
   const { idleBytes } = atRest
   if (idleBytes !== undefined) say("resident memory below 70 MB idle", megabytes(idleBytes), idleBytes < 70 * 2 ** 20)
@@ -142,6 +150,10 @@ async function main(): Promise<number> {
     await using responder = (await startResponder(generator)).child
     const boardPort = Number(responder.stdout[0])
     const wanted = (name: string): boolean => values.only?.some((text) => name.includes(text)) ?? true
+    if (values.faults) {
+      printFaultTables(Number(values.runs))
+      return 0
+    }
     if (values.soak !== undefined) {
       const chains = scenarios({ socat: undefined, python: undefined }).filter(
         ({ name }) => name !== NAMES.direct && wanted(name),
@@ -161,6 +173,7 @@ async function main(): Promise<number> {
     heading("figures")
     judge(series, atRest)
     describeHeadroom(generator, series)
+    printFaultTables(Number(values.runs))
     if (values.json !== undefined) await Bun.write(values.json, JSON.stringify({ series, atRest }, undefined, 2))
     return 0
   } finally {

@@ -39,6 +39,12 @@ export function medianRate(series: readonly Series[], scenario: string, window: 
   return median(found?.runs.map((run) => run.rate) ?? [])
 }
 
+/** Median of the runs' median latency, microseconds; NaN where it was not measured. */
+export function medianP50(series: readonly Series[], scenario: string, window: number): number {
+  const found = series.find((one) => one.scenario === scenario && one.window === window)
+  return median(found?.runs.map((run) => run.p50Us) ?? [])
+}
+
 /** Rows of text under each other, numbers to the right; the first column to the left. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))

@@ -10,6 +10,9 @@ export const NAMES = {
   one: "one relay",
   udp: "client+server UDP",
   tcp: "client+server TCP",
+  oneBare: "one relay, bare",
+  udpBare: "client+server UDP, bare",
+  tcpBare: "client+server TCP, bare",
   pythonOne: "Python one",
   pythonUdp: "Python chain UDP",
   pythonTcp: "Python chain TCP",
@@ -46,6 +49,8 @@ export const LISTENING = /listening for boot on UDP/i
 const LISTENING_TCP = /listening for boot/i
 
 const HOST = "127.0.0.1"
+/** Without the guard a relay does what Python's and socat do: pass on. With it, a board has 7 requests at most in flight. */
+const BARE = "--no-scp-guard"
 
 /** Starts the stand-in board; resolves with its port. */
 export async function startResponder(generator: Generator): Promise<{ port: number; child: Started }> {
@@ -121,6 +126,9 @@ export function scenarios(others: Others): Scenario[] {
     proxies(NAMES.one, relay, [], true, LISTENING),
     proxies(NAMES.udp, relay, [], false, LISTENING),
     proxies(NAMES.tcp, relay, ["-t", "-T"], false, LISTENING_TCP),
+    proxies(NAMES.oneBare, relay, [BARE], true, LISTENING),
+    proxies(NAMES.udpBare, relay, [BARE], false, LISTENING),
+    proxies(NAMES.tcpBare, relay, ["-t", "-T", BARE], false, LISTENING_TCP),
   ]
   if (others.python) {
     const { command, folder } = others.python
