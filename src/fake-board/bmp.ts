@@ -17,7 +17,7 @@ import { type BmpCall, bmpCommands } from "./bmp-commands.ts"
 import { type Answer, fail } from "./command-call.ts"
 import type { BoardDropReason } from "./events.ts"
 import type { Execution } from "./machine.ts"
-import { Memory } from "./memory.ts"
+import { Memory, PageBudget } from "./memory.ts"
 import { TAG_COUNT, TagFlag, TagTable } from "./tag-table.ts"
 
 /** How a BMP is set up. */
@@ -41,12 +41,21 @@ export interface BmpOutside {
   lost(reason: BoardDropReason): void
 }
 
+/** Pages that all memories of one BMP may have: 64 MiB. */
+const BMP_PAGES = 16_384
+
 /** Memory, LEDs and FPGA registers of one slot. */
 export class BmpSlot {
-  readonly memory = new Memory()
-  readonly fpgas = [new Memory(), new Memory(), new Memory()] as const
-  readonly flash = new Memory()
+  readonly memory: Memory
+  readonly fpgas: readonly [Memory, Memory, Memory]
+  readonly flash: Memory
   leds = 0
+
+  constructor(budget: PageBudget) {
+    this.memory = new Memory(budget)
+    this.fpgas = [new Memory(budget), new Memory(budget), new Memory(budget)]
+    this.flash = new Memory(budget)
+  }
 }
 
 /** Port 7 of board 0: what a BMP writes over the source of every message, so that replies leave by Ethernet. */
@@ -64,7 +73,8 @@ export class Bmp {
     readonly address: Address,
     readonly outside: BmpOutside,
   ) {
-    this.slots = Array.from({ length: boards }, () => new BmpSlot())
+    const budget = new PageBudget(BMP_PAGES)
+    this.slots = Array.from({ length: boards }, () => new BmpSlot(budget))
     this.powerOnMs = options.powerOnMs ?? DEFAULT_POWER_ON_MS
   }
 

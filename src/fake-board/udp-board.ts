@@ -3,7 +3,8 @@ import { silentObserver } from "../observe/observer.ts"
 import { type Address, formatAddress } from "../transport/address.ts"
 import { type Clock, systemClock } from "../transport/clock.ts"
 import { ReceiveBuffers } from "../transport/receive-buffer.ts"
-import { boardHosts, FakeBoard, type FakeBoardOptions } from "./board.ts"
+import { FakeBoard } from "./board.ts"
+import { boardHosts, type FakeBoardOptions } from "./board-options.ts"
 
 /** Options of a machine over UDP; port 0 takes any port that is free on all of its addresses. */
 export interface UdpBoardOptions extends Omit<FakeBoardOptions, "clock" | "send" | "listen"> {
