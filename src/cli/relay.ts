@@ -102,10 +102,10 @@ export function relaySettings(parsed: Parsed): { role: "server" | "client"; sett
   return { role: server ? "server" : "client", settings }
 }
 
-/** A wildcard among the addresses means all; a client then listens on every address of the machine. */
+/** A wildcard among the addresses means all, each with a socket of its own: a wildcard socket answers from another. */
 function bindAddresses(bind: readonly (string | undefined)[], server: boolean): readonly string[] {
-  if (!bind.includes(undefined)) return bind as string[]
-  return server ? [] : ["0.0.0.0"]
+  if (bind.length === 0) return server ? [] : ["127.0.0.1"]
+  return bind.includes(undefined) ? [] : (bind as string[])
 }
 
 function allowList(cidrs: readonly string[]): AllowList {

@@ -17,9 +17,6 @@ import { CHANNELS, explainTakenPort, serviceSettings } from "./services.ts"
 import { watchBoot } from "./watch-boot.ts"
 import { watchVersion } from "./watch-version.ts"
 
-/** Where a client listens unless told otherwise. */
-export const CLIENT_BIND = ["127.0.0.1"] as const
-
 /** A running client. */
 export interface Client extends Endpoint {
   /** The local ports that are bound. */
@@ -31,7 +28,6 @@ export interface Client extends Endpoint {
 /** Starts a client; rejects with PortNeededError when a local port is taken, and with nothing else. */
 export async function startClient(settings: EndpointSettings, context: EndpointContext): Promise<Client> {
   const { clock, random, observer } = context
-  const bind = settings.bind.length > 0 ? settings.bind : CLIENT_BIND
   const resolver = new Resolver({ name: settings.target, clock, observer, random })
   const far: Board = { name: settings.target, clock, random, observer }
   const stages: Record<Channel, Stage[]> = {
@@ -70,7 +66,14 @@ export async function startClient(settings: EndpointSettings, context: EndpointC
     for (const channel of CHANNELS) {
       const service = serviceSettings(settings, channel)
       const listener = await explainTakenPort("client", service, "UDP", () =>
-        listenUdp({ port: service.boardPort, bind, allow: settings.allow, channel, role: "client", ...context }),
+        listenUdp({
+          ...context,
+          port: service.boardPort,
+          bind: settings.bind,
+          allow: settings.allow,
+          channel,
+          role: "client",
+        }),
       )
       listeners.push(listener)
       ports[channel] = listener.address.port
@@ -86,7 +89,8 @@ export async function startClient(settings: EndpointSettings, context: EndpointC
     close()
     throw error
   }
-  for (const address of bind) if (!isLoopback(address)) observer.event({ type: "client-open-wider", address })
+  const wider = settings.bind.length === 0 ? ["all addresses"] : settings.bind.filter((host) => !isLoopback(host))
+  for (const address of wider) observer.event({ type: "client-open-wider", address })
   return {
     ports,
     get counts() {

@@ -102,7 +102,8 @@ describe("the relay's own options", () => {
     expect((await settingsOf("-s board")).bind).toEqual([])
     expect((await settingsOf("-s board --bind 192.0.2.7 --bind [::1]")).bind).toEqual(["192.0.2.7", "::1"])
     expect((await settingsOf("-s board --bind 192.0.2.7 --bind 0.0.0.0")).bind).toEqual([])
-    expect((await settingsOf("-c server --bind ::")).bind).toEqual(["0.0.0.0"])
+    expect((await settingsOf("-c server --bind ::")).bind).toEqual([])
+    expect((await settingsOf("-c server")).bind).toEqual(["127.0.0.1"])
   })
 
   test("take networks to allow", async () => {
