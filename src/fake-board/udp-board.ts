@@ -50,7 +50,7 @@ export class UdpBoard {
     const bmp = options.bmp ? [options.bmp.host] : []
     try {
       const scpPort = await shell.#bindAll([...hosts, ...bmp], options.scpPort ?? 17893)
-      const bootPort = await shell.#bindAll(hosts, options.bootPort ?? 54321)
+      const bootPort = await shell.#bindAll(hosts, options.bootPort ?? 54321, true)
       shell.#board = new FakeBoard({
         ...options,
         hosts,
@@ -96,11 +96,11 @@ export class UdpBoard {
   }
 
   /** One port on every host; with 0, one that the first host gives and that is free on the others. */
-  async #bindAll(hosts: readonly string[], port: number): Promise<number> {
+  async #bindAll(hosts: readonly string[], port: number, shared = false): Promise<number> {
     for (let attempt = 1; ; attempt++) {
       const bound: Socket[] = []
       try {
-        for (const host of hosts) bound.push(await this.#bind(host, bound[0]?.port ?? port))
+        for (const host of hosts) bound.push(await this.#bind(host, bound[0]?.port ?? port, shared))
         return bound[0]!.port
       } catch (error) {
         for (const socket of bound) {
@@ -112,12 +112,16 @@ export class UdpBoard {
     }
   }
 
-  async #bind(host: string, port: number): Promise<Socket> {
-    const socket: Socket = await Bun.udpSocket({
+  /** `shared` lets a program that listens for hellos on this machine have the port too, on all addresses. */
+  async #bind(host: string, port: number, shared = false): Promise<Socket> {
+    // A port bound with SO_REUSEADDR can be taken twice without a word, so first see whether it is free.
+    const free = shared ? await portIfFree(host, port) : port
+    const options = {
       hostname: host,
-      port,
+      port: free,
+      flags: shared ? SO_REUSEADDR : 0,
       socket: {
-        data: (own, datagram, fromPort, fromHost) => {
+        data: (own: Socket, datagram: Buffer, fromPort: number, fromHost: string) => {
           const to = { host, port: own.port }
           const from = { host: fromHost, port: fromPort }
           this.options.onDatagram?.(from, to, datagram)
@@ -133,7 +137,8 @@ export class UdpBoard {
           this.sendErrors++
         },
       },
-    })
+    }
+    const socket: Socket = await Bun.udpSocket(options)
     socket.setBroadcast(true)
     this.#buffers.enlarge(socket as unknown as { fd: number | undefined })
     this.#sockets.set(formatAddress({ host, port: socket.port }), socket)
@@ -200,4 +205,15 @@ export class UdpBoard {
     }
     this.sendErrors++
   }
+}
+
+/** Bun's undocumented flag for SO_REUSEADDR, as uSockets has it. */
+const SO_REUSEADDR = 16
+
+/** `port`, or for 0 one that the system chooses; rejects with EADDRINUSE if somebody has it. */
+async function portIfFree(hostname: string, port: number): Promise<number> {
+  const socket = await Bun.udpSocket({ hostname, port, socket: { error() {} } })
+  const free = socket.port
+  socket.close()
+  return free
 }

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test"
+import { createSocket } from "node:dgram"
 import { MachineShape } from "../../src/fake-board/machine-shape.ts"
 import { parsePlacedProgram } from "../../src/fake-board/shape-options.ts"
 import { UdpBoard } from "../../src/fake-board/udp-board.ts"
@@ -66,9 +67,20 @@ describe("a board on UDP", () => {
     }
   })
 
+  test("shares its boot port with a program that listens for hellos, as rig-discover does", async () => {
+    const board = await UdpBoard.open({ host: "127.0.33.1", scpPort: 0, bootPort: 0 })
+    open.push(board)
+    const discover = createSocket({ type: "udp4", reuseAddr: true })
+    open.push(discover)
+    const bound = Promise.withResolvers<void>()
+    discover.once("listening", bound.resolve).once("error", bound.reject).bind(board.boot.port, "0.0.0.0")
+    await bound.promise
+  })
+
   test("rejects with the system's code where a port is taken", async () => {
     const board = await UdpBoard.open({ scpPort: 0, bootPort: 0 })
     open.push(board)
+    expect(UdpBoard.open({ scpPort: 0, bootPort: board.boot.port })).rejects.toMatchObject({ code: "EADDRINUSE" })
     expect(UdpBoard.open({ scpPort: board.scp.port, bootPort: 0 })).rejects.toMatchObject({ code: "EADDRINUSE" })
   })
 
