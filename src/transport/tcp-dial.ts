@@ -5,7 +5,7 @@
 import type { Channel } from "../observe/events.ts"
 import type { Observer } from "../observe/observer.ts"
 import { decodePreface, encodePreface, MUX_PREFACE, startsLikePreface } from "../protocol/mux.ts"
-import { formatAddress } from "./address.ts"
+import { type Address, formatAddress } from "./address.ts"
 import { Backoff, RETRY } from "./backoff.ts"
 import { CarriedLink, type LinkCarrier, type Replay } from "./carried-link.ts"
 import type { Clock, Timer } from "./clock.ts"
@@ -39,6 +39,8 @@ export interface TcpDialOptions {
   matcher: ReplyMatcher
   /** Seen connection attempts fail for want of a network of one's own: retry at most this far apart. */
   ownNetworkCapMs?: number
+  /** Tells why this machine has no way to an address, if it has none; else the system is asked. */
+  noWayTo?: (address: Address) => Promise<string | undefined>
 }
 
 /** A connection attempt is given up after this. */
@@ -65,6 +67,8 @@ export class TcpCarrier implements LinkCarrier {
   readonly #options: TcpDialOptions
   readonly #links = new Map<number, CarriedLink>()
   readonly #backoff: Backoff
+  /** Of its own, so that a network that was away does not make the server's next trouble last longer. */
+  readonly #ownNetworkBackoff: Backoff
   #state: State = { kind: "closed" }
   #nextId = 1
   /** The last server closed the connection, or stayed silent, when greeted. */
@@ -76,7 +80,9 @@ export class TcpCarrier implements LinkCarrier {
 
   constructor(options: TcpDialOptions) {
     this.#options = options
-    this.#backoff = new Backoff({ ...RETRY, random: options.random })
+    const { random, ownNetworkCapMs = OWN_NETWORK_CAP_MS } = options
+    this.#backoff = new Backoff({ ...RETRY, random })
+    this.#ownNetworkBackoff = new Backoff({ ...RETRY, capMs: ownNetworkCapMs, random })
     this.#startedAt = options.clock.now()
     this.#connect()
   }
@@ -120,7 +126,7 @@ export class TcpCarrier implements LinkCarrier {
 
   async #connect(): Promise<void> {
     this.#state = { kind: "connecting" }
-    const { resolver, port, clock } = this.#options
+    const { resolver, port, clock, noWayTo } = this.#options
     const host = await resolver.resolve()
     if (this.#is("closed")) return
     this.#host = host
@@ -130,6 +136,7 @@ export class TcpCarrier implements LinkCarrier {
       timeoutMs: CONNECT_TIMEOUT_MS,
       clock,
       ownerOf: (opened) => this.#opened(opened, clock.now() - begun),
+      ...(noWayTo ? { noWayTo } : {}),
     })
     if (!result.ok && !this.#is("closed")) this.#retry("connect-failed", result.detail, result.ownNetwork)
   }
@@ -323,10 +330,10 @@ export class TcpCarrier implements LinkCarrier {
   }
 
   #retry(type: "connect-failed" | "connection-lost", detail: string, ownNetwork: boolean): void {
-    const { observer, clock, resolver, ownNetworkCapMs = OWN_NETWORK_CAP_MS } = this.#options
+    const { observer, clock, resolver } = this.#options
     resolver.invalidate()
-    const wait = this.#backoff.next()
-    const retryMs = ownNetwork ? Math.min(wait, ownNetworkCapMs) : wait
+    if (!ownNetwork) this.#ownNetworkBackoff.reset()
+    const retryMs = ownNetwork ? this.#ownNetworkBackoff.next() : this.#backoff.next()
     this.#plainNext = false
     observer.event({ type, target: this.target, detail: `${detail}${this.#via()}`, retryMs })
     this.#state = { kind: "waiting", timer: clock.after(retryMs, () => this.#connect()) }
