@@ -81,6 +81,8 @@ export async function startServer(settings: EndpointSettings, context: EndpointC
     close()
     throw error
   }
+  // Nobody waits for it yet, but a mistyped name shows now and not with the first datagram.
+  resolver.resolve()
   warnIfOpen(settings, context)
   return {
     ports,
