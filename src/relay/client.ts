@@ -89,6 +89,8 @@ export async function startClient(settings: EndpointSettings, context: EndpointC
     close()
     throw error
   }
+  // Nobody waits for it yet, but a mistyped name shows now and not with the first datagram.
+  resolver.resolve()
   const wider = settings.bind.length === 0 ? ["all addresses"] : settings.bind.filter((host) => !isLoopback(host))
   for (const address of wider) observer.event({ type: "client-open-wider", address })
   return {
