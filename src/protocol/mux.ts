@@ -35,9 +35,23 @@ export const MuxType = {
   /** Flow id 0. Payload: up to 64 bytes that come back in the pong. */
   ping: 4,
   pong: 5,
+  /** Flow id 0. News of no flow. Payload: u8 kind, u8 length and UTF-8 name of the board, the news. Kinds that are not known are skipped. */
+  notice: 7,
   /** Reserved for reliable byte streams. */
   stream: 16,
 } as const
+
+/** Kinds of notices. */
+export const MuxNotice = {
+  /** Server to client: an unbooted board's beacon, as it came. */
+  hello: 0,
+  /** Client to server: tell me your boards. No payload. */
+  boardsWanted: 1,
+  /** Server to client: its boards, in answer and whenever they change. Payload: UTF-8 JSON, see relay/board-list.ts. */
+  boards: 2,
+} as const
+/** Longest payload of a notice: a list of 48 boards, or a beacon, with room to spare. */
+export const MUX_MAX_NOTICE = 16_384
 
 /** Which service of a board a flow uses, on the wire. */
 export const MuxChannel = { scp: 0, boot: 1 } as const
@@ -51,6 +65,7 @@ export type MuxFrame =
   | { type: "close"; flow: number; code: string; detail: string }
   | { type: "ping"; payload: Uint8Array }
   | { type: "pong"; payload: Uint8Array }
+  | { type: "notice"; kind: number; board: string; payload: Uint8Array }
   /** A frame of a type that this version does not know: skipped, so that later versions may add some. */
   | { type: "unknown"; code: number }
 
@@ -130,6 +145,20 @@ export function encodeClose(flow: number, code: string, detail = ""): Uint8Array
   return encode(MuxType.close, flow, text(detail ? `${code} ${detail}` : code))
 }
 
+/** News of no flow: `kind` is one of MuxNotice. Throws RangeError above MUX_MAX_NOTICE bytes. */
+export function encodeNotice(kind: number, board: string, payload: Uint8Array): Uint8Array {
+  if (payload.length > MUX_MAX_NOTICE) {
+    throw new RangeError(`Cannot frame a notice of ${payload.length} bytes: expected at most ${MUX_MAX_NOTICE}`)
+  }
+  const name = text(board)
+  const body = new Uint8Array(2 + name.length + payload.length)
+  body[0] = kind
+  body[1] = name.length
+  body.set(name, 2)
+  body.set(payload, 2 + name.length)
+  return encode(MuxType.notice, 0, body)
+}
+
 /** A ping, or the pong that answers it with the same payload. */
 export function encodePing(type: "ping" | "pong", payload: Uint8Array): Uint8Array {
   return encode(MuxType[type], 0, payload.subarray(0, MUX_MAX_PING))
@@ -173,6 +202,8 @@ function decodeFrame(bytes: Uint8Array): MuxFrame | { type: "bad"; detail: strin
     case MuxType.pong:
       if (payload.length > MUX_MAX_PING) return { type: "bad", detail: `ping of ${payload.length} bytes` }
       return { type: bytes[0] === MuxType.ping ? "ping" : "pong", payload }
+    case MuxType.notice:
+      return decodeNotice(payload)
     default:
       return { type: "unknown", code: bytes[0]! }
   }
@@ -191,6 +222,14 @@ function decodeOpen(flow: number, payload: Uint8Array): MuxFrame | { type: "bad"
     board: printable(decoder.decode(payload.subarray(2, 2 + nameLength))),
     application: printable(decoder.decode(payload.subarray(2 + nameLength))),
   }
+}
+
+function decodeNotice(payload: Uint8Array): MuxFrame | { type: "bad"; detail: string } {
+  const nameLength = payload[1] ?? 0
+  if (payload.length < 2 + nameLength) return { type: "bad", detail: "notice cut short" }
+  if (payload.length > 2 + nameLength + MUX_MAX_NOTICE) return { type: "bad", detail: "too long a notice" }
+  const board = printable(decoder.decode(payload.subarray(2, 2 + nameLength)))
+  return { type: "notice", kind: payload[0]!, board, payload: payload.subarray(2 + nameLength) }
 }
 
 function decodeClose(flow: number, payload: Uint8Array): MuxFrame {

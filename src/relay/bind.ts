@@ -6,6 +6,7 @@ import type { AllowList } from "../transport/allow.ts"
 import { Backoff, RETRY } from "../transport/backoff.ts"
 import type { Clock, Timer } from "../transport/clock.ts"
 import type { Link } from "../transport/link.ts"
+import type { Notice } from "../transport/mux-connection.ts"
 import { PortTakenError } from "../transport/port-taken.ts"
 import type { Random } from "../transport/random.ts"
 import { TcpListener } from "../transport/tcp-listener.ts"
@@ -21,7 +22,8 @@ export interface BindOptions {
   clock: Clock
   random: Random
   observer: Observer
-  onLink: (link: Link, channel: Channel) => void
+  onLink: (link: Link, channel: Channel, board: string) => void
+  onNotice?: (notice: Notice, answer: (notice: Notice) => void) => void
 }
 
 /** All TCP listeners of one tunnel port. */
@@ -50,6 +52,11 @@ export class TcpBinding {
   /** TCP peers connected now. */
   get peerCount(): number {
     return this.#listeners.reduce((sum, listener) => sum + listener.peerCount, 0)
+  }
+
+  /** Tells every connected relay some news. */
+  notify(notice: Notice): void {
+    for (const listener of this.#listeners) listener.notify(notice)
   }
 
   close(): void {
@@ -84,11 +91,12 @@ export class TcpBinding {
   }
 
   #tryOpen(host: string, first: boolean): boolean {
-    const { clock, observer, allow, channel, onLink, role } = this.#options
+    const { clock, observer, allow, channel, onLink, onNotice, role } = this.#options
     // With port 0 the first listener chooses for all.
     const port = this.port
     try {
-      const listener = new TcpListener({ address: { host, port }, channel, allow, clock, observer, onLink })
+      const peers = { channel, clock, observer, onLink, ...(onNotice && { onNotice }) }
+      const listener = new TcpListener({ address: { host, port }, allow, ...peers })
       this.#listeners.push(listener)
       observer.event({ type: "listening", role, channel, carrier: "tcp", address: formatAddress(listener.address) })
       return true

@@ -37,6 +37,8 @@ export class CarriedLink extends BaseLink {
     private readonly carrier: LinkCarrier,
     private readonly replay: Replay | undefined,
     private readonly context: { readonly clock: Clock; readonly observer: Observer },
+    /** The board's name at a server of ours; empty: the server's first. */
+    readonly board = "",
   ) {
     super(context.observer)
   }

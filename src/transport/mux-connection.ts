@@ -7,6 +7,7 @@ import type { Drops } from "../observe/observer.ts"
 import {
   encodeClose,
   encodeData,
+  encodeNotice,
   encodeOpen,
   encodePing,
   MUX_MAX_PAYLOAD,
@@ -33,6 +34,13 @@ export interface MuxFlow {
   close(reason: CloseReason): void
 }
 
+/** News of no flow: `kind` is one of MuxNotice. */
+export interface Notice {
+  readonly kind: number
+  readonly board: string
+  readonly payload: Uint8Array
+}
+
 /** What a connection needs from its owner. */
 export interface MuxConnectionOptions {
   port: TcpPort
@@ -44,6 +52,8 @@ export interface MuxConnectionOptions {
     flow: MuxFlow,
     about: { channel: MuxChannelName; board: string; application: string },
   ) => MuxFlowOwner | undefined
+  /** News of no flow has come; `payload` is a view. */
+  onNotice?: (notice: Notice) => void
   /** The connection cannot be used further: the owner must drop it (the port is still open). */
   onDead: (detail: string) => void
   /** A frame has come whole: the peer speaks the protocol. */
@@ -55,6 +65,8 @@ export interface MuxConnectionOptions {
 export const MAX_AGE_MS: Record<MuxChannelName, number> = { scp: 400, boot: 10_000 }
 /** Flows that one peer may have open at once. */
 export const MAX_FLOWS_PER_CONNECTION = 1024
+/** News is worth its while a little longer than a beacon's period of 4 s. */
+const NOTICE_MAX_AGE_MS = 5_000
 const CHECK_MS = 500
 const closeCodes = new Set<string>(["closed", "idle", "evicted", "peer-closed", "refused", "failed", "shutdown"])
 
@@ -109,6 +121,11 @@ export class MuxConnection {
     this.#flows.set(id, { owner, channel })
     this.#control(encodeOpen(id, channel, board, application))
     return this.#flow(id, channel)
+  }
+
+  /** Tells the peer some news. Older peers skip what they do not know. */
+  notify({ kind, board, payload }: Notice): void {
+    this.#outbox.push(encodeNotice(kind, board, payload), NOTICE_MAX_AGE_MS)
   }
 
   /** Bytes from the socket. */
@@ -181,6 +198,9 @@ export class MuxConnection {
       }
       case "ping":
         this.#control(encodePing("pong", frame.payload))
+        return
+      case "notice":
+        this.#options.onNotice?.(frame)
         return
       case "pong":
       case "unknown":

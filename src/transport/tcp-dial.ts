@@ -11,7 +11,7 @@ import { CarriedLink, type LinkCarrier, type Replay } from "./carried-link.ts"
 import type { Clock, Timer } from "./clock.ts"
 import { FramedConnection } from "./framed-connection.ts"
 import type { CloseReason, Dial, Link } from "./link.ts"
-import { MAX_AGE_MS, MuxConnection } from "./mux-connection.ts"
+import { MAX_AGE_MS, MuxConnection, type Notice } from "./mux-connection.ts"
 import type { Random } from "./random.ts"
 import type { Resolver } from "./resolver.ts"
 import { connectTcp, type TcpOwner, type TcpPort } from "./tcp-port.ts"
@@ -37,6 +37,10 @@ export interface TcpDialOptions {
   /** Made for each link; none where nothing is worth sending twice. */
   newReplay?: () => Replay
   matcher: ReplyMatcher
+  /** A mux server brings news. */
+  onNotice?: (notice: Notice) => void
+  /** There is a mux connection (again): what is to be asked of the server may be asked now, with `notify`. */
+  onMux?: () => void
   /** Seen connection attempts fail for want of a network of one's own: retry at most this far apart. */
   ownNetworkCapMs?: number
   /** Tells why this machine has no way to an address, if it has none; else the system is asked. */
@@ -93,8 +97,15 @@ export class TcpCarrier implements LinkCarrier {
   }
 
   /** Opens a link for an application; it works at once, connected or not. */
-  readonly dial: Dial = (application): Link => {
-    const link = new CarriedLink(this.#nextId++, application, this, this.#options.newReplay?.(), this.#options)
+  readonly dial: Dial = (application): Link => this.#dial(application, "")
+
+  /** The same to one of several boards of a server of ours, by its name there. A Python server has the one. */
+  dialBoard(board: string): Dial {
+    return (application) => this.#dial(application, board)
+  }
+
+  #dial(application: string, board: string): Link {
+    const link = new CarriedLink(this.#nextId++, application, this, this.#options.newReplay?.(), this.#options, board)
     if (this.#state.kind === "closed") {
       link.finish({ code: "shutdown" })
       return link
@@ -102,6 +113,13 @@ export class TcpCarrier implements LinkCarrier {
     this.#links.set(link.id, link)
     this.#attach(link, false)
     return link
+  }
+
+  /** Tells a mux server some news; false while there is none. */
+  notify(notice: Notice): boolean {
+    if (this.#state.kind !== "mux") return false
+    this.#state.connection.notify(notice)
+    return true
   }
 
   /** Ends the connection and every link. */
@@ -238,6 +256,7 @@ export class TcpCarrier implements LinkCarrier {
       peer: this.target,
       clock,
       drops: observer,
+      onNotice: (notice) => this.#options.onNotice?.(notice),
       onDead: (detail) => {
         port.abort()
         this.#lost(detail)
@@ -245,6 +264,7 @@ export class TcpCarrier implements LinkCarrier {
     })
     this.#state = { kind: "mux", port, connection, since: clock.now() }
     this.#up("mux")
+    this.#options.onMux?.()
   }
 
   #becomeFramed(port: TcpPort): void {
@@ -285,7 +305,7 @@ export class TcpCarrier implements LinkCarrier {
   #attach(link: CarriedLink, again: boolean): void {
     const state = this.#state
     if (state.kind === "mux") {
-      const flow = state.connection.open(this.#options.channel, "", link.application, {
+      const flow = state.connection.open(this.#options.channel, link.board, link.application, {
         onDatagram: (datagram) => link.deliver(datagram),
         onClose: (reason) => {
           if (link.flow === flow) link.flow = undefined
@@ -296,7 +316,7 @@ export class TcpCarrier implements LinkCarrier {
       link.flow = flow
       link.online((datagram) => flow.send(datagram), again)
     }
-    if (state.kind === "framed") {
+    if (state.kind === "framed" && link.board === "") {
       const { matcher, clock } = this.#options
       link.online((datagram) => {
         matcher.requested(link.id, datagram, clock.now())

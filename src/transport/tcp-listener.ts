@@ -3,6 +3,7 @@ import type { TCPSocketListener } from "bun"
 import { type Address, unmapHost } from "./address.ts"
 import type { AllowList } from "./allow.ts"
 import { every, type Timer } from "./clock.ts"
+import type { Notice } from "./mux-connection.ts"
 import { TcpPeer, type TcpPeerOptions } from "./tcp-peer.ts"
 import { portOf, type TcpOwner, type TcpPort, type TcpState, tcpHandlers } from "./tcp-port.ts"
 
@@ -62,6 +63,11 @@ export class TcpListener {
   /** Peers connected now. */
   get peerCount(): number {
     return this.#peers.size
+  }
+
+  /** Tells every peer of ours some news. */
+  notify(notice: Notice): void {
+    for (const peer of this.#peers) peer.notify(notice)
   }
 
   /** Stops listening and ends every connection. */

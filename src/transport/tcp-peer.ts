@@ -9,7 +9,7 @@ import { formatAddress } from "./address.ts"
 import type { Clock } from "./clock.ts"
 import { FramedConnection } from "./framed-connection.ts"
 import { BaseLink, type CloseReason, type Link } from "./link.ts"
-import { MAX_AGE_MS, MuxConnection, type MuxFlow, type MuxFlowOwner } from "./mux-connection.ts"
+import { MAX_AGE_MS, MuxConnection, type MuxFlow, type MuxFlowOwner, type Notice } from "./mux-connection.ts"
 import type { TcpOwner, TcpPort } from "./tcp-port.ts"
 
 /** What a peer needs from its listener. */
@@ -19,7 +19,9 @@ export interface TcpPeerOptions {
   readonly clock: Clock
   readonly observer: Observer
   /** A flow has arrived. */
-  readonly onLink: (link: Link, channel: Channel) => void
+  readonly onLink: (link: Link, channel: Channel, board: string) => void
+  /** A mux connection brings news; `answer` tells it some. */
+  readonly onNotice?: (notice: Notice, answer: (notice: Notice) => void) => void
 }
 
 /** A flow of a mux connection, or all of a plain one, as a link. */
@@ -109,6 +111,11 @@ export class TcpPeer implements TcpOwner {
     this.#endLinks({ code: "peer-closed", detail })
   }
 
+  /** Tells the peer some news, if it can hear any. */
+  notify(notice: Notice): void {
+    if (this.#state.kind === "mux") this.#state.connection.notify(notice)
+  }
+
   /** Closes the connection from this side. */
   drop(reason: CloseReason): void {
     this.forget(this)
@@ -165,7 +172,8 @@ export class TcpPeer implements TcpOwner {
       peer: this.name,
       clock,
       drops: observer,
-      onOpen: (flow, about) => this.#openFlow(flow, about.channel, about.application),
+      onOpen: (flow, about) => this.#openFlow(flow, about),
+      onNotice: (notice) => this.options.onNotice?.(notice, (answer) => connection.notify(answer)),
       onFrame: () => {
         this.unfinishedSince = undefined
       },
@@ -175,11 +183,11 @@ export class TcpPeer implements TcpOwner {
     observer.event({ type: "peer-connected", peer: this.name, protocol: "mux" })
   }
 
-  #openFlow(flow: MuxFlow, channel: Channel, application: string): MuxFlowOwner {
-    const link = new PeerLink(`${application} via ${this.name}`, this.options.observer)
+  #openFlow(flow: MuxFlow, about: { channel: Channel; board: string; application: string }): MuxFlowOwner {
+    const link = new PeerLink(`${about.application} via ${this.name}`, this.options.observer)
     link.onTransmit = (datagram) => flow.send(datagram)
     link.onRelease = (reason) => flow.close(reason)
-    this.options.onLink(link, channel)
+    this.options.onLink(link, about.channel, about.board)
     return { onDatagram: (datagram) => link.deliver(datagram), onClose: (reason) => link.finish(reason) }
   }
 
@@ -220,7 +228,7 @@ export class TcpPeer implements TcpOwner {
       // the board's end, leaves it open: its next datagram begins a new flow.
       if (reason.code === "closed" || reason.code === "shutdown") this.drop(reason)
     }
-    this.options.onLink(link, this.options.channel)
+    this.options.onLink(link, this.options.channel, "")
     return link
   }
 

@@ -3,10 +3,12 @@ import {
   decodePreface,
   encodeClose,
   encodeData,
+  encodeNotice,
   encodeOpen,
   encodePing,
   encodePreface,
   MUX_HEADER,
+  MUX_MAX_NOTICE,
   MUX_MAX_PAYLOAD,
   MUX_MAX_TEXT,
   MuxDecoder,
@@ -44,6 +46,7 @@ const SHORT = Buffer.concat([
   encodeOpen(1, "boot", "", "a:1"),
   encodeData(1, Uint8Array.of(1, 2)),
   encodePing("ping", Uint8Array.of(9)),
+  encodeNotice(0, "b", Uint8Array.of(3)),
   raw(77, Uint8Array.of(0)),
   encodeClose(1, "idle"),
 ])
@@ -84,6 +87,7 @@ describe("the mux codec", () => {
     expect(encodeClose(5, "idle", "why")).toEqual(fromHex("03 00 0008 00000005 69646c65 20 776879"))
     expect(encodePing("ping", Uint8Array.of(7))).toEqual(fromHex("04 00 0001 00000000 07"))
     expect(encodePing("pong", Uint8Array.of(7))[0]).toBe(5)
+    expect(encodeNotice(2, "b", Uint8Array.of(9, 8))).toEqual(fromHex("07 00 0005 00000000 02 01 62 0908"))
   })
 
   test("reads back every kind of frame, flow ids up to 2^32 - 1", () => {
@@ -95,6 +99,7 @@ describe("the mux codec", () => {
         encodeClose(flow, "refused", "too many flows"),
         encodeClose(flow, "", ""),
         encodePing("pong", utf8("abc")),
+        encodeNotice(255, "Board 1", new Uint8Array(0)),
       ]).frames,
     ).toEqual([
       { type: "open", flow, channel: "scp", board: "Board 1", application: "192.0.2.7:40112" },
@@ -102,6 +107,7 @@ describe("the mux codec", () => {
       { type: "close", flow, code: "refused", detail: "too many flows" },
       { type: "close", flow, code: "", detail: "" },
       { type: "pong", payload: utf8("abc") },
+      { type: "notice", kind: 255, board: "Board 1", payload: new Uint8Array(0) },
     ])
   })
 
@@ -140,6 +146,12 @@ describe("the mux codec", () => {
     expect(() => encodeData(1, new Uint8Array(MUX_MAX_PAYLOAD + 1))).toThrow(RangeError)
   })
 
+  test("encodeNotice() takes 16,384 bytes and throws RangeError for one more", () => {
+    const most = new Uint8Array(MUX_MAX_NOTICE)
+    expect(run([encodeNotice(1, "é".repeat(200), most)]).frames).toHaveLength(1)
+    expect(() => encodeNotice(1, "", new Uint8Array(MUX_MAX_NOTICE + 1))).toThrow(RangeError)
+  })
+
   test("encodePing() carries 64 bytes at most", () => {
     expect(encodePing("ping", new Uint8Array(100)).length).toBe(MUX_HEADER + 64)
   })
@@ -147,7 +159,7 @@ describe("the mux codec", () => {
 
 describe("MuxDecoder", () => {
   test("finds the same frames with the stream cut in three at every pair of places", () => {
-    expect(WHOLE.map(({ type }) => type)).toEqual(["open", "data", "ping", "unknown", "close"])
+    expect(WHOLE.map(({ type }) => type)).toEqual(["open", "data", "ping", "notice", "unknown", "close"])
     for (let first = 0; first <= SHORT.length; first++) {
       for (let second = first; second <= SHORT.length; second++) {
         const pieces = [SHORT.subarray(0, first), SHORT.subarray(first, second), SHORT.subarray(second)]
@@ -165,8 +177,8 @@ describe("MuxDecoder", () => {
     for (let at = 0; at <= stream.length; at++) {
       const { frames, error } = run([stream.subarray(0, at), stream.subarray(at)])
       expect(error).toBeUndefined()
-      expect(frames).toHaveLength(11)
-      const data = frames[5]
+      expect(frames).toHaveLength(2 * WHOLE.length + 1)
+      const data = frames[WHOLE.length]
       expect(data?.type === "data" && Buffer.compare(data.datagram, block) === 0).toBe(true)
     }
   })
@@ -184,12 +196,12 @@ describe("MuxDecoder", () => {
       { type: "unknown", code: 0 },
       { type: "unknown", code: 255 },
     ])
-    expect(frames).toHaveLength(8)
+    expect(frames).toHaveLength(3 + WHOLE.length)
   })
 
   test("refuses a frame that announces more than 65,507 bytes before its payload comes", () => {
     const { frames, error, pending } = run([SHORT, fromHex("02 00 ffe4 00000001"), new Uint8Array(70_000)])
-    expect(frames).toHaveLength(5)
+    expect(frames).toHaveLength(WHOLE.length)
     expect(error).toEqual({ code: "frame-too-long", length: 65_508, limit: 65_507 })
     expect(pending).toBe(0)
   })
@@ -201,15 +213,18 @@ describe("MuxDecoder", () => {
     ["an open frame for an unknown channel", raw(1, Uint8Array.of(2, 0))],
     ["an open frame with too long an application name", raw(1, Uint8Array.of(0, 0, ...new Uint8Array(256)))],
     ["a ping of 65 bytes", raw(4, new Uint8Array(65), 0)],
+    ["a notice cut short in its board's name", raw(7, Uint8Array.of(0, 2, 65), 0)],
+    ["an empty notice", raw(7, new Uint8Array(0), 0)],
+    ["a notice of 16,385 bytes", raw(7, new Uint8Array(2 + MUX_MAX_NOTICE + 1), 0)],
     ["a pong of 65 bytes", raw(5, new Uint8Array(65), 0)],
   ])("ends at %s: what came before counts, nothing after it does", (_what, bad) => {
     const decoder = new MuxDecoder()
     const frames: MuxFrame[] = []
     const error = decoder.push(Buffer.concat([SHORT, bad, SHORT]), (frame) => frames.push(frame))
     expect(error).toMatchObject({ code: "bad-frame" })
-    expect(frames).toHaveLength(5)
+    expect(frames).toHaveLength(WHOLE.length)
     expect(decoder.push(SHORT, (frame) => frames.push(frame))).toBe(error!)
-    expect(frames).toHaveLength(5)
+    expect(frames).toHaveLength(WHOLE.length)
   })
 
   test("never throws and never keeps more than one frame, whatever comes", () => {

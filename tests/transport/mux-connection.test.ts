@@ -6,6 +6,7 @@ import {
   MuxConnection,
   type MuxFlow,
   type MuxFlowOwner,
+  type Notice,
 } from "../../src/transport/mux-connection.ts"
 import { FakeClock } from "../support/fake-clock.ts"
 import { carry, FakePort } from "../support/fake-port.ts"
@@ -35,12 +36,14 @@ function end(clock: FakeClock, role: "client" | "server") {
   const dead: string[] = []
   const arrived: Arrived[] = []
   const ruling = { refuse: false }
+  const notices: Notice[] = []
   const connection = new MuxConnection({
     port,
     peer: "peer",
     clock,
     drops: observer,
     onDead: (detail) => dead.push(detail),
+    onNotice: (notice) => notices.push(notice),
     ...(role === "server"
       ? {
           onOpen: (flow: MuxFlow, about: Arrived["about"]) => {
@@ -52,7 +55,7 @@ function end(clock: FakeClock, role: "client" | "server") {
         }
       : {}),
   })
-  return { observer, port, dead, arrived, ruling, connection, reader: connection }
+  return { observer, port, dead, arrived, ruling, notices, connection, reader: connection }
 }
 
 function pair() {
@@ -201,6 +204,15 @@ describe("MuxConnection", () => {
     const { server } = pair()
     server.connection.received(encodePing("ping", bytes("abc")))
     expect(framesIn(server.port.taken())).toEqual([{ type: "pong", payload: bytes("abc") }])
+  })
+
+  test("carries news of no flow either way, each with its board's name", async () => {
+    const { client, server, carry } = pair()
+    server.connection.notify({ kind: 0, board: "192.0.2.1", payload: bytes("beacon") })
+    client.connection.notify({ kind: 1, board: "", payload: bytes("") })
+    await carry()
+    expect(client.notices).toMatchObject([{ kind: 0, board: "192.0.2.1", payload: bytes("beacon") }])
+    expect(server.notices).toMatchObject([{ kind: 1, board: "", payload: bytes("") }])
   })
 
   test("skips frames of unknown type", () => {
