@@ -54,6 +54,35 @@ export const openSocket: OpenSocket = async ({ host, port, connect }, owner) => 
   return opened as unknown as RawSocket
 }
 
+/**
+ * Opens a socket that behaves as a connected one without being one. On Windows a connected socket hears nothing any
+ * more after its first ICMP error: it sends, `closed` stays false, and no handler is called (seen under Wine).
+ */
+export const openFiltered: OpenSocket = async ({ host, port, connect }, owner) => {
+  if (!connect) return openSocket({ host, port }, owner)
+  const filtered: SocketOwner = {
+    onDatagram(datagram, senderPort, sender) {
+      if (senderPort === connect.port && sender === connect.host) owner.onDatagram(datagram, senderPort, sender)
+    },
+    onError: (code) => owner.onError(code),
+    onDrain: () => owner.onDrain(),
+  }
+  const socket = await openSocket({ host, port }, filtered)
+  return {
+    send: (datagram) => socket.send(datagram, connect.port, connect.host),
+    close: () => socket.close(),
+    get closed() {
+      return socket.closed
+    },
+    get address() {
+      return socket.address
+    },
+    get fd() {
+      return socket.fd
+    },
+  }
+}
+
 /** The `code` of an Error, or its text. */
 export function errorCode(error: unknown): string {
   return (error as { code?: string } | undefined)?.code ?? String(error)

@@ -10,7 +10,7 @@ import { ReceiveBuffers } from "./receive-buffer.ts"
 import type { Resolver } from "./resolver.ts"
 import { TargetHealth } from "./target-health.ts"
 import { Segmentation } from "./udp-segment.ts"
-import { type OpenSocket, openSocket, type RawSocket, type SocketOwner } from "./udp-socket.ts"
+import { type OpenSocket, openFiltered, openSocket, type RawSocket, type SocketOwner } from "./udp-socket.ts"
 
 /** How often sockets are looked at, in milliseconds. */
 export const LINK_CHECK_MS = 50
@@ -64,7 +64,7 @@ export class UdpTarget {
     const { resolver, port, observer } = options
     this.health = new TargetHealth({ host: resolver.name, port }, observer)
     this.#receiveBuffers = options.receiveBuffers ?? new ReceiveBuffers(observer)
-    this.#open = options.openSocket ?? openSocket
+    this.#open = options.openSocket ?? (process.platform === "win32" ? openFiltered : openSocket)
   }
 
   /** The name as it was given, and the port. */
