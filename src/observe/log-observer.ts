@@ -29,6 +29,8 @@ const words: Record<DropReason, string> = {
   "boot-refused": "of a boot that was not its turn",
   "answered-repeat": "that had been answered: got the same answer again",
   "boot-repeat": "of a boot that is on its way already",
+  "tag-overflow": "of IP tags because the network did not keep up",
+  "tag-stray": "of IP tags that nobody holds",
   "memory-full": "(remembered answers) to make room for newer ones",
 }
 

@@ -41,6 +41,10 @@ export type DropReason =
   | "memory-full"
   /** A boot datagram that is on its way to the board already. */
   | "boot-repeat"
+  /** Sent by a board by IP tag faster than the network carries it: the oldest went. */
+  | "tag-overflow"
+  /** Sent by IP tag, or to a reverse tag, that nobody holds any more. */
+  | "tag-stray"
 
 /** Takes note of lost datagrams. */
 export interface Drops {

@@ -1,8 +1,10 @@
 /** One application's link over a carrier that comes and goes: what it sends meanwhile waits, or is sent again. */
 import type { Observer } from "../observe/observer.ts"
+import type { TaggedDatagram } from "../protocol/mux.ts"
 import type { Clock } from "./clock.ts"
 import { BaseLink, type CloseReason } from "./link.ts"
 import type { MuxFlow } from "./mux-connection.ts"
+import type { TaggedPath } from "./tagged-path.ts"
 
 /** Remembers what a link sent that a lost connection may have swallowed, to send it again over the next one. */
 export interface Replay {
@@ -24,7 +26,7 @@ export interface LinkCarrier {
 export const OFFLINE_LIMIT = { datagrams: 64, bytes: 64 << 10, ageMs: 1_000 } as const
 
 /** One application's link; it outlives connections. */
-export class CarriedLink extends BaseLink {
+export class CarriedLink extends BaseLink implements TaggedPath {
   readonly #waiting: { datagram: Uint8Array; at: number }[] = []
   #waitingBytes = 0
   /** Datagrams that only the replay has so far: no connection has been there to take them. */
@@ -50,9 +52,33 @@ export class CarriedLink extends BaseLink {
   /** Its channel on a mux connection, while there is one. */
   flow: MuxFlow | undefined
 
+  #onTagged: ((tagged: TaggedDatagram) => void) | undefined
+  #onRenewed: (() => void) | undefined
+
+  set onTagged(handler: (tagged: TaggedDatagram) => void) {
+    this.#onTagged = handler
+  }
+
+  set onRenewed(handler: () => void) {
+    this.#onRenewed = handler
+  }
+
+  /** Without a mux connection a tagged datagram has nowhere to go: it is live data, stale by the time there is one. */
+  sendTagged(tagged: TaggedDatagram): void {
+    if (this.flow && !this.closed) this.flow.sendTagged(tagged)
+    else this.drops.drop("tag-stray", this.peer)
+  }
+
+  /** A tagged datagram has come. */
+  deliverTagged(tagged: TaggedDatagram): void {
+    if (this.#onTagged && !this.closed) this.#onTagged(tagged)
+    else this.drops.drop("tag-stray", this.peer)
+  }
+
   /** There is a connection: what is remembered goes first, then what waited. */
   online(route: (datagram: Uint8Array) => void, again: boolean): void {
     this.#route = route
+    if (again) this.#onRenewed?.()
     const now = this.context.clock.now()
     const replayed = this.replay?.afterReconnect(now) ?? []
     if (again && replayed.length > 0) {

@@ -10,20 +10,26 @@ import {
   encodeNotice,
   encodeOpen,
   encodePing,
+  encodeTagged,
   MUX_MAX_PAYLOAD,
+  MUX_TAGGED_HEADER,
   type MuxChannelName,
   MuxDecoder,
   type MuxFrame,
+  type TaggedDatagram,
 } from "../protocol/mux.ts"
 import { type Clock, every, type Timer } from "./clock.ts"
 import { Heartbeat, type HeartbeatTimes } from "./heartbeat.ts"
 import type { CloseCode, CloseReason } from "./link.ts"
 import { Outbox } from "./outbox.ts"
+import { TAGGED_QUEUE, TaggedQueue, type TaggedQueueLimits } from "./tagged-queue.ts"
 import type { TcpPort } from "./tcp-port.ts"
 
 /** What one flow's owner hears from the connection. */
 export interface MuxFlowOwner {
   onDatagram(datagram: Uint8Array): void
+  /** A datagram beside the flow's own. */
+  onTagged?(tagged: TaggedDatagram): void
   /** The flow is over on the other side, or the connection is. Called at most once, last. */
   onClose(reason: CloseReason): void
 }
@@ -31,6 +37,8 @@ export interface MuxFlowOwner {
 /** One flow on a connection. */
 export interface MuxFlow {
   send(datagram: Uint8Array): void
+  /** Sends a datagram beside the flow's own; it waits behind those, and as long as `taggedQueue` allows. */
+  sendTagged(tagged: TaggedDatagram): void
   close(reason: CloseReason): void
 }
 
@@ -59,6 +67,7 @@ export interface MuxConnectionOptions {
   /** A frame has come whole: the peer speaks the protocol. */
   onFrame?: () => void
   heartbeat?: HeartbeatTimes
+  taggedQueue?: TaggedQueueLimits
 }
 
 /** How long a datagram may wait for the connection: SCP clients ask again after 500 ms, a boot is worth finishing. */
@@ -68,6 +77,8 @@ export const MAX_FLOWS_PER_CONNECTION = 1024
 /** News is worth its while a little longer than a beacon's period of 4 s. */
 const NOTICE_MAX_AGE_MS = 5_000
 const CHECK_MS = 500
+/** Tagged datagrams are handed to the outbox while it holds less: enough for one write, little for SCP to wait behind. */
+const TAGGED_AHEAD_BYTES = 64 << 10
 const closeCodes = new Set<string>(["closed", "idle", "evicted", "peer-closed", "refused", "failed", "shutdown"])
 
 interface Entry {
@@ -82,6 +93,7 @@ export class MuxConnection {
   readonly #flows = new Map<number, Entry>()
   readonly #heartbeat: Heartbeat
   readonly #outbox: Outbox
+  readonly #tagged: TaggedQueue
   readonly #timer: Timer
   #nextFlow = 1
   #over = false
@@ -90,9 +102,11 @@ export class MuxConnection {
     this.#options = options
     const { clock, port, drops, peer } = options
     this.#heartbeat = new Heartbeat(clock.now(), options.heartbeat)
+    this.#tagged = new TaggedQueue(options.taggedQueue ?? TAGGED_QUEUE, clock, drops, peer)
     this.#outbox = new Outbox({
       write: (bytes) => port.write(bytes),
       onOverflow: () => this.#dead("it has stopped reading"),
+      onRoom: () => this.#pumpTagged(),
       clock,
       drops,
       where: peer,
@@ -154,6 +168,7 @@ export class MuxConnection {
     this.#over = true
     this.#timer.cancel()
     this.#outbox.close()
+    this.#tagged.clear()
     const flows = [...this.#flows.values()]
     this.#flows.clear()
     for (const { owner } of flows) owner.onClose(reason)
@@ -171,6 +186,15 @@ export class MuxConnection {
           this.#outbox.push(encodeData(id, datagram), maxAgeMs)
         }
       },
+      sendTagged: (tagged) => {
+        const { drops, peer } = this.#options
+        if (!this.#flows.has(id)) drops.drop("closed", peer)
+        else if (tagged.datagram.length > MUX_MAX_PAYLOAD - MUX_TAGGED_HEADER) drops.drop("oversize", peer)
+        else {
+          this.#tagged.push(encodeTagged(id, tagged))
+          this.#pumpTagged()
+        }
+      },
       close: (reason) => {
         if (!this.#flows.delete(id) || this.#over) return
         this.#control(encodeClose(id, reason.code, reason.detail))
@@ -184,6 +208,12 @@ export class MuxConnection {
         const entry = this.#flows.get(frame.flow)
         if (entry) entry.owner.onDatagram(frame.datagram)
         else this.#options.drops.drop("closed", this.#options.peer)
+        return
+      }
+      case "tagged": {
+        const entry = this.#flows.get(frame.flow)
+        if (entry?.owner.onTagged) entry.owner.onTagged(frame.tagged)
+        else this.#options.drops.drop("tag-stray", this.#options.peer)
         return
       }
       case "open":
@@ -240,6 +270,14 @@ export class MuxConnection {
         return
       case "wait":
         return
+    }
+  }
+
+  #pumpTagged(): void {
+    while (this.#tagged.length > 0 && this.#outbox.bytes < TAGGED_AHEAD_BYTES) {
+      const frame = this.#tagged.take()
+      if (!frame) return
+      this.#outbox.push(frame)
     }
   }
 

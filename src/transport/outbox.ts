@@ -30,6 +30,8 @@ export interface OutboxOptions {
   write: (bytes: Uint8Array) => number
   /** Control frames alone are over the limit: the peer has stopped reading for good. */
   onOverflow: () => void
+  /** Everything has been written: whoever holds frames back may hand over more. */
+  onRoom?: () => void
   clock: Clock
   drops: Drops
   /** The peer, for the counters. */
@@ -111,7 +113,10 @@ export class Outbox {
     while (!this.#blocked && !this.#closed) {
       this.#dropStale()
       const batch = this.#gather()
-      if (!batch) return
+      if (!batch) {
+        this.#options.onRoom?.()
+        return
+      }
       const taken = Math.max(0, this.#options.write(batch))
       this.#consume(taken)
       if (taken < batch.length) this.#blocked = true

@@ -4,12 +4,21 @@
  */
 import type { Channel } from "../observe/events.ts"
 import type { Observer } from "../observe/observer.ts"
-import { decodePreface, encodePreface, MUX_PREFACE, MUX_VERSION, startsLikePreface } from "../protocol/mux.ts"
+import {
+  decodePreface,
+  encodePreface,
+  MUX_PREFACE,
+  MUX_VERSION,
+  startsLikePreface,
+  type TaggedDatagram,
+} from "../protocol/mux.ts"
 import { formatAddress } from "./address.ts"
 import type { Clock } from "./clock.ts"
 import { FramedConnection } from "./framed-connection.ts"
 import { BaseLink, type CloseReason, type Link } from "./link.ts"
 import { MAX_AGE_MS, MuxConnection, type MuxFlow, type MuxFlowOwner, type Notice } from "./mux-connection.ts"
+import type { TaggedPath } from "./tagged-path.ts"
+import type { TaggedQueueLimits } from "./tagged-queue.ts"
 import type { TcpOwner, TcpPort } from "./tcp-port.ts"
 
 /** What a peer needs from its listener. */
@@ -22,6 +31,8 @@ export interface TcpPeerOptions {
   readonly onLink: (link: Link, channel: Channel, board: string) => void
   /** A mux connection brings news; `answer` tells it some. */
   readonly onNotice?: (notice: Notice, answer: (notice: Notice) => void) => void
+  /** What may wait of the datagrams that a board sends by IP tag. */
+  readonly taggedQueue?: TaggedQueueLimits
 }
 
 /** A flow of a mux connection, or all of a plain one, as a link. */
@@ -55,6 +66,37 @@ class PeerLink extends BaseLink {
 
   override finish(reason: CloseReason): void {
     super.finish(reason)
+  }
+}
+
+/** A flow of a mux connection, which carries tagged datagrams as well. */
+class MuxPeerLink extends PeerLink implements TaggedPath {
+  #onTagged: ((tagged: TaggedDatagram) => void) | undefined
+
+  constructor(
+    peer: string,
+    observer: Observer,
+    private readonly flow: MuxFlow,
+  ) {
+    super(peer, observer)
+    this.onTransmit = (datagram) => flow.send(datagram)
+    this.onRelease = (reason) => flow.close(reason)
+  }
+
+  set onTagged(handler: (tagged: TaggedDatagram) => void) {
+    this.#onTagged = handler
+  }
+
+  /** A flow ends with its connection: it is never renewed at this end. */
+  set onRenewed(_handler: () => void) {}
+
+  sendTagged(tagged: TaggedDatagram): void {
+    this.flow.sendTagged(tagged)
+  }
+
+  deliverTagged(tagged: TaggedDatagram): void {
+    if (this.#onTagged && !this.closed) this.#onTagged(tagged)
+    else this.drops.drop("tag-stray", this.peer)
   }
 }
 
@@ -178,17 +220,20 @@ export class TcpPeer implements TcpOwner {
         this.unfinishedSince = undefined
       },
       onDead: (detail) => this.refuse(detail),
+      ...(this.options.taggedQueue && { taggedQueue: this.options.taggedQueue }),
     })
     this.#state = { kind: "mux", connection }
     observer.event({ type: "peer-connected", peer: this.name, protocol: "mux" })
   }
 
   #openFlow(flow: MuxFlow, about: { channel: Channel; board: string; application: string }): MuxFlowOwner {
-    const link = new PeerLink(`${about.application} via ${this.name}`, this.options.observer)
-    link.onTransmit = (datagram) => flow.send(datagram)
-    link.onRelease = (reason) => flow.close(reason)
+    const link = new MuxPeerLink(`${about.application} via ${this.name}`, this.options.observer, flow)
     this.options.onLink(link, about.channel, about.board)
-    return { onDatagram: (datagram) => link.deliver(datagram), onClose: (reason) => link.finish(reason) }
+    return {
+      onDatagram: (datagram) => link.deliver(datagram),
+      onTagged: (tagged) => link.deliverTagged(tagged),
+      onClose: (reason) => link.finish(reason),
+    }
   }
 
   #becomeFramed(): void {

@@ -7,6 +7,7 @@ import {
   encodeOpen,
   encodePing,
   encodePreface,
+  encodeTagged,
   MUX_HEADER,
   MUX_MAX_NOTICE,
   MUX_MAX_PAYLOAD,
@@ -15,6 +16,7 @@ import {
   type MuxError,
   type MuxFrame,
   startsLikePreface,
+  type TaggedDatagram,
 } from "../../src/protocol/mux.ts"
 import { seededRandom } from "../../src/transport/random.ts"
 import { cuts, fromHex, integer, mutate, randomBytes, utf8 } from "../support/fuzz.ts"
@@ -244,5 +246,52 @@ describe("MuxDecoder", () => {
       expect(frames).toEqual(WHOLE.slice(0, frames.length))
       expect(decoder.pendingBytes).toBeLessThanOrEqual(at)
     }
+  })
+})
+
+describe("a tagged frame", () => {
+  test("that a bad line has had is a frame or an error, never a throw", () => {
+    const random = seededRandom(7)
+    const frame = encodeTagged(1, { tag: 3, direction: "in", port: 12345, datagram: randomBytes(random, 60) })
+    for (let round = 0; round < 500; round++) {
+      for (const each of run([mutate(random, frame)]).frames) {
+        if (each.type === "tagged") expect(each.tagged.tag).toBeLessThan(16)
+      }
+    }
+  })
+
+  test("says tag, direction and port before the datagram", () => {
+    const tagged: TaggedDatagram = { tag: 15, direction: "out", port: 17893, datagram: Uint8Array.of(1, 2, 3) }
+    const frame = encodeTagged(0x01020304, tagged)
+    expect(frame).toEqual(fromHex("06 00 0007 01020304 0f 00 45e5 010203"))
+    expect(run([frame]).frames).toEqual([{ type: "tagged", flow: 0x01020304, tagged }])
+  })
+
+  test("may hold an empty datagram, and up to 65,503 bytes", () => {
+    const tagged = { tag: 0, direction: "in", port: 0, datagram: new Uint8Array(0) } as const
+    expect(run([encodeTagged(1, tagged)]).frames).toEqual([{ type: "tagged", flow: 1, tagged }])
+    const long = new Uint8Array(65_504)
+    expect(run([encodeTagged(1, { ...tagged, datagram: long.subarray(1) })]).frames).toHaveLength(1)
+    expect(() => encodeTagged(1, { ...tagged, datagram: long })).toThrow(RangeError)
+  })
+
+  test.each([
+    ["cut short", "0100ff"],
+    ["in an unknown direction", "01020001"],
+    ["for tag 16", "10000001"],
+  ])("%s ends the stream", (_, payload) => {
+    expect(run([raw(6, fromHex(payload))]).error).toMatchObject({ code: "bad-frame" })
+  })
+
+  test("of any content comes back as it was", () => {
+    const random = seededRandom(6)
+    const all = Array.from({ length: 200 }, () => ({
+      tag: integer(random, 0, 15),
+      direction: random() < 0.5 ? ("in" as const) : ("out" as const),
+      port: integer(random, 0, 65_535),
+      datagram: randomBytes(random, integer(random, 0, 300)),
+    }))
+    const stream = Buffer.concat(all.map((tagged) => encodeTagged(9, tagged)))
+    expect(run(cuts(random, stream, 500)).frames).toEqual(all.map((tagged) => ({ type: "tagged", flow: 9, tagged })))
   })
 })
