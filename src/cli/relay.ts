@@ -61,6 +61,12 @@ const OPTIONS: readonly OptionSpec[] = [
     default: "10",
     description: "Server: least time between boot datagrams to the board",
   },
+  {
+    name: "tag-buffer",
+    value: "MIB",
+    default: "8",
+    description: "Server: what may wait for a slow network of what the board sends by IP tag",
+  },
   ...LOG_OPTIONS,
 ]
 
@@ -87,6 +93,7 @@ export function relaySettings(parsed: Parsed): { role: "server" | "client"; sett
     scpGuard: !parsed.flag("no-scp-guard"),
     bootRepair: !parsed.flag("no-boot-repair"),
     bootGapMs: numberOption(parsed, "boot-gap", { min: 0, max: 1000 }),
+    tagBufferBytes: numberOption(parsed, "tag-buffer", { min: 1, max: 1024, integer: true }) << 20,
     limits: {
       maxFlows: numberOption(parsed, "max-flows", { min: 1, max: 4096, integer: true }),
       idleTimeoutMs: numberOption(parsed, "idle-timeout", { min: 0, max: 1e7 }) * 1000,

@@ -46,5 +46,14 @@ export type Event =
   | { type: "boot-mixed"; board: string; application: string }
   /** The board answers the relay's own VER: the boot is done. */
   | { type: "boot-answered"; board: string; application: string; version: string; passes: number; durationMs: number }
+  /** `application` has set IP tag `tag` of `board` through the relay. */
+  | { type: "tag-set"; board: string; tag: number; application: string; reverse: boolean }
+  /** `by` has set or cleared the tag that `from` had set. */
+  | { type: "tag-taken"; board: string; tag: number; from: string; by: string }
+  | { type: "tag-refused"; board: string; tag: number; application: string; detail: string }
+  /** A reverse IP tag's port cannot be opened on this machine. */
+  | { type: "reverse-port-taken"; port: number; application: string; detail: string }
+  /** The other end is none of ours, or not reached by TCP: what boards send by IP tag stays there. */
+  | { type: "tags-not-passing"; peer: string; side: "client" | "server" }
   /** The relay has given up on a boot; `answered` if the board answered 255,255 and nothing else. */
   | { type: "boot-failed"; board: string; application: string; passes: number; durationMs: number; answered: boolean }

@@ -94,7 +94,7 @@ export function logLine(event: Event): LogLine {
     case "python-shared":
       return line(
         "warn",
-        `${event.target} is a Python proxy: it serves one application at a time; run spinnaker-relay there to serve many`,
+        `${event.target} is a Python proxy: it serves one application at a time, and IP tags do not pass; run spinnaker-relay there to serve many`,
       )
     case "boot-begun":
       return line("info", `${event.application} boots ${event.board}: ${event.blocks} blocks to come`)
@@ -140,6 +140,32 @@ export function logLine(event: Event): LogLine {
         event.answered
           ? `${event.board} has taken the boot of ${event.application} but its network does not come up (still 255,255 after ${seconds(event.durationMs)}): check the Ethernet cable and the image's board type, then power-cycle the board (spinnaker-relay power BMP-ADDRESS cycle, or pull its plug)`
           : `${event.board} does not answer ${seconds(event.durationMs)} after the boot by ${event.application} began, ${event.passes} passes: check its power, its Ethernet cable and that ${event.board} is its address; if it has been booted or half booted with another image before, power-cycle it (spinnaker-relay power BMP-ADDRESS cycle, or pull its plug) and boot again`,
+      )
+    case "tag-set":
+      return line(
+        "info",
+        `${event.application} has set ${event.reverse ? "reverse IP tag" : "IP tag"} ${event.tag} of ${event.board}`,
+      )
+    case "tag-taken":
+      return line(
+        "warn",
+        `IP tag ${event.tag} of ${event.board} was ${event.from}'s, ${event.by} has taken it: a board has eight tags for everybody; use another number`,
+      )
+    case "tag-refused":
+      return line("error", `IP tag ${event.tag} of ${event.board} for ${event.application} failed: ${event.detail}`)
+    case "reverse-port-taken":
+      return line(
+        "warn",
+        event.detail === "EADDRINUSE"
+          ? `UDP port ${event.port} of this machine is taken (${event.detail}), so ${event.application} cannot have a reverse IP tag on it: end the program that uses it, or choose another port`
+          : `cannot listen on UDP port ${event.port} for the reverse IP tag of ${event.application}: ${event.detail}`,
+      )
+    case "tags-not-passing":
+      return line(
+        "warn",
+        event.side === "server"
+          ? `IP tags do not pass: no spinnaker-relay answers on TCP at ${event.peer} (a Python proxy, or a firewall); SCP and boots do`
+          : `IP tags do not pass to ${event.peer}: it is a Python proxy over TCP; SCP and boots do`,
       )
     case "board-version":
       return line("info", `${event.board} answers: ${event.version}${event.booting ? ", still starting" : ""}`)

@@ -273,6 +273,8 @@ function decodeNotice(payload: Uint8Array): MuxFrame | { type: "bad"; detail: st
   if (payload.length > 2 + nameLength + MUX_MAX_NOTICE) return { type: "bad", detail: "too long a notice" }
   const board = printable(decoder.decode(payload.subarray(2, 2 + nameLength)))
   return { type: "notice", kind: payload[0]!, board, payload: payload.subarray(2 + nameLength) }
+}
+
 function decodeTagged(flow: number, payload: Uint8Array): MuxFrame | { type: "bad"; detail: string } {
   if (payload.length < MUX_TAGGED_HEADER) return { type: "bad", detail: "tagged frame cut short" }
   const direction = payload[1] === 0 ? "out" : payload[1] === 1 ? "in" : undefined

@@ -9,6 +9,7 @@ import type { Link } from "../transport/link.ts"
 import type { Notice } from "../transport/mux-connection.ts"
 import { PortTakenError } from "../transport/port-taken.ts"
 import type { Random } from "../transport/random.ts"
+import type { TaggedQueueLimits } from "../transport/tagged-queue.ts"
 import { TcpListener } from "../transport/tcp-listener.ts"
 
 /** What to listen on and who wants the links. */
@@ -24,6 +25,7 @@ export interface BindOptions {
   observer: Observer
   onLink: (link: Link, channel: Channel, board: string) => void
   onNotice?: (notice: Notice, answer: (notice: Notice) => void) => void
+  taggedQueue?: TaggedQueueLimits
 }
 
 /** All TCP listeners of one tunnel port. */
@@ -91,11 +93,12 @@ export class TcpBinding {
   }
 
   #tryOpen(host: string, first: boolean): boolean {
-    const { clock, observer, allow, channel, onLink, onNotice, role } = this.#options
+    const { clock, observer, allow, channel, onLink, onNotice, role, taggedQueue } = this.#options
     // With port 0 the first listener chooses for all.
     const port = this.port
     try {
-      const peers = { channel, clock, observer, onLink, ...(onNotice && { onNotice }) }
+      const more = { ...(onNotice && { onNotice }), ...(taggedQueue && { taggedQueue }) }
+      const peers = { channel, clock, observer, onLink, ...more }
       const listener = new TcpListener({ address: { host, port }, allow, ...peers })
       this.#listeners.push(listener)
       observer.event({ type: "listening", role, channel, carrier: "tcp", address: formatAddress(listener.address) })

@@ -2,18 +2,22 @@
 import type { Channel } from "../observe/events.ts"
 import { isLoopback } from "../transport/address.ts"
 import type { Dial, Listener } from "../transport/link.ts"
+import { ReceiveBuffers } from "../transport/receive-buffer.ts"
 import { Resolver } from "../transport/resolver.ts"
+import { RxPorts } from "../transport/rx-ports.ts"
 import { TcpCarrier } from "../transport/tcp-dial.ts"
 import { dialUdp } from "../transport/udp-dial.ts"
 import { listenUdp } from "../transport/udp-listener.ts"
 import type { Board } from "./board.ts"
 import { BootKeeper } from "./boot-keeper.ts"
+import { deliverTags } from "./deliver-tags.ts"
 import type { Endpoint, EndpointContext, EndpointSettings } from "./endpoint.ts"
 import type { Stage } from "./flow.ts"
 import { Relay } from "./relay.ts"
 import { LastSenderMatcher, ScpReplyMatcher } from "./reply-matcher.ts"
 import { answerOnce } from "./scp-answer-once.ts"
 import { CHANNELS, explainTakenPort, serviceSettings } from "./services.ts"
+import { TagTunnel } from "./tag-tunnel.ts"
 import { watchBoot } from "./watch-boot.ts"
 import { watchVersion } from "./watch-version.ts"
 
@@ -30,8 +34,19 @@ export async function startClient(settings: EndpointSettings, context: EndpointC
   const { clock, random, observer } = context
   const resolver = new Resolver({ name: settings.target, clock, observer, random })
   const far: Board = { name: settings.target, clock, random, observer }
+  const rxPorts = new RxPorts({ drops: observer, receiveBuffers: new ReceiveBuffers(observer) })
+  const tunnel = settings.sdpViaTcp
+    ? undefined
+    : new TagTunnel({ resolver, port: settings.scpTunnelPort, clock, random, observer })
+  const tags = deliverTags({
+    clock,
+    observer,
+    rxPorts,
+    allow: settings.allow,
+    ...(tunnel && { dialAside: (application: string) => tunnel.dial(application) }),
+  })
   const stages: Record<Channel, Stage[]> = {
-    scp: [...(settings.scpGuard ? [answerOnce(far)] : []), watchVersion(far)],
+    scp: [...(settings.scpGuard ? [answerOnce(far)] : []), watchVersion(far), tags.stage],
     boot: [watchBoot(far)],
   }
   const carriers: TcpCarrier[] = []
@@ -41,6 +56,8 @@ export async function startClient(settings: EndpointSettings, context: EndpointC
     for (const listener of listeners) listener.close()
     for (const relay of relays) relay.close()
     for (const carrier of carriers) carrier.close()
+    tunnel?.close()
+    rxPorts.close()
     resolver.close()
   }
   const ports: Record<Channel, number> = { scp: settings.scpPort, boot: settings.bootPort }
@@ -81,7 +98,8 @@ export async function startClient(settings: EndpointSettings, context: EndpointC
     // Only now, with every port in hand, is the server spoken to.
     for (const [index, channel] of CHANNELS.entries()) {
       const options = { channel, dial: dialFor(channel), stages: stages[channel], limits: settings.limits }
-      const relay = new Relay({ ...options, clock, observer })
+      const keeps = channel === "scp" ? { keeps: tags.keeps } : {}
+      const relay = new Relay({ ...options, ...keeps, clock, observer })
       relays.push(relay)
       listeners[index]!.onLink = relay.accept
     }

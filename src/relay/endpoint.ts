@@ -25,6 +25,8 @@ export interface EndpointSettings {
   bootRepair: boolean
   /** Server: least time between two boot datagrams to the ROM, milliseconds. */
   bootGapMs: number
+  /** Server: bytes that may wait of what boards send by IP tag, for each client. */
+  tagBufferBytes: number
 }
 
 /** The outside world of an endpoint. */

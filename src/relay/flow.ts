@@ -9,6 +9,8 @@ export interface Flow {
   readonly owner: string
   /** The application's own `host:port`. */
   readonly application: string
+  /** The application's end, for stages that reach it by other ways than answers. */
+  readonly near?: Link
 }
 
 /**

@@ -28,6 +28,8 @@ export interface RelayOptions {
   clock: Clock
   observer: Observer
   limits: RelayLimits
+  /** Asked about a flow that has been quiet for the idle time: true if it is to stay all the same. */
+  keeps?: (flow: Flow, idleTimeoutMs: number) => boolean | Promise<boolean>
 }
 
 interface Entry {
@@ -73,7 +75,7 @@ export class Relay {
     }
     if (this.#flows.size >= this.#options.limits.maxFlows) this.#evict()
     const { clock, observer, channel } = this.#options
-    const flow: Flow = { id: this.#nextId++, owner: ownerOf(near.peer), application: near.peer }
+    const flow: Flow = { id: this.#nextId++, owner: ownerOf(near.peer), application: near.peer, near }
     const far = throughStages(this.#options.stages, this.#options.dial(near.peer), flow)
     const entry: Entry = { flow, near, far, lastTraffic: clock.now(), answered: false }
     this.#flows.set(flow.id, entry)
@@ -117,8 +119,21 @@ export class Relay {
   #sweep(idleTimeoutMs: number): void {
     const now = this.#options.clock.now()
     for (const entry of [...this.#flows.values()]) {
-      if (now - entry.lastTraffic >= idleTimeoutMs) this.#end(entry, { code: "idle" })
+      if (now - entry.lastTraffic >= idleTimeoutMs) void this.#endUnlessKept(entry, idleTimeoutMs)
     }
+  }
+
+  async #endUnlessKept(entry: Entry, idleTimeoutMs: number): Promise<void> {
+    const { keeps, clock } = this.#options
+    const kept = keeps?.(entry.flow, idleTimeoutMs) ?? false
+    // Without a promise at once: a flow that nobody keeps is over when the sweep is.
+    if (kept instanceof Promise) {
+      // Not asked again while the answer is awaited; what passes meanwhile is an answer too.
+      const asked = clock.now()
+      entry.lastTraffic = asked
+      if (!(await kept) && entry.lastTraffic === asked) this.#end(entry, { code: "idle" })
+    } else if (kept) entry.lastTraffic = clock.now()
+    else this.#end(entry, { code: "idle" })
   }
 
   /** Makes room: a flow that never had an answer first, then the one that was quiet longest. */

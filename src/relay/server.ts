@@ -1,8 +1,12 @@
 /** The server, beside the board: listens on the tunnel ports, UDP and TCP at once, and dials the board. */
 import type { Channel } from "../observe/events.ts"
 import { isLoopback } from "../transport/address.ts"
-import type { Dial, Listener } from "../transport/link.ts"
+import { boardPaths } from "../transport/board-path.ts"
+import type { Dial, Link, Listener } from "../transport/link.ts"
+import { ReceiveBuffers } from "../transport/receive-buffer.ts"
 import { Resolver } from "../transport/resolver.ts"
+import { RxPorts } from "../transport/rx-ports.ts"
+import { TAGGED_QUEUE } from "../transport/tagged-queue.ts"
 import { dialUdp } from "../transport/udp-dial.ts"
 import { listenUdp } from "../transport/udp-listener.ts"
 import { TcpBinding } from "./bind.ts"
@@ -11,6 +15,7 @@ import { paceBoot } from "./boot-pacer.ts"
 import type { Endpoint, EndpointContext, EndpointSettings } from "./endpoint.ts"
 import type { Stage } from "./flow.ts"
 import { Relay } from "./relay.ts"
+import { routeTags } from "./route-tags.ts"
 import { guardScp } from "./scp-guard.ts"
 import { CHANNELS, explainTakenPort, serviceSettings } from "./services.ts"
 import { watchBoot } from "./watch-boot.ts"
@@ -39,8 +44,19 @@ export async function startServer(settings: EndpointSettings, context: EndpointC
     }),
   ) as Record<Channel, Dial>
   const pacer = paceBoot({ board, dialScp: () => dials.scp(PROBE), bootGapMs: settings.bootGapMs })
+  const receiveBuffers = new ReceiveBuffers(observer)
+  const rxPorts = new RxPorts({ drops: observer, receiveBuffers })
+  const tags = routeTags({
+    board: board.name,
+    scpPort: settings.scpPort,
+    clock,
+    observer,
+    openPath: boardPaths({ resolver, receiveBuffers, drops: observer }),
+    dialScp: () => dials.scp(PROBE),
+    rxPorts,
+  })
   const stages: Record<Channel, Stage[]> = {
-    scp: [...(settings.scpGuard ? [guardScp(board)] : []), watchVersion(board)],
+    scp: [...(settings.scpGuard ? [guardScp(board)] : []), watchVersion(board), tags.stage],
     boot: [settings.bootRepair ? pacer : watchBoot(board)],
   }
   const udp: Listener[] = []
@@ -48,13 +64,16 @@ export async function startServer(settings: EndpointSettings, context: EndpointC
   const relays = Object.fromEntries(
     CHANNELS.map((channel) => {
       const options = { channel, dial: dials[channel], stages: stages[channel], limits: settings.limits }
-      return [channel, new Relay({ ...options, clock, observer })]
+      const keeps = channel === "scp" ? { keeps: tags.keeps } : {}
+      return [channel, new Relay({ ...options, ...keeps, clock, observer })]
     }),
   ) as Record<Channel, Relay>
   const close = (): void => {
     for (const listener of udp) listener.close()
     for (const binding of tcp) binding.close()
     for (const relay of Object.values(relays)) relay.close()
+    tags.close()
+    rxPorts.close()
     pacer.close()
     resolver.close()
   }
@@ -65,7 +84,9 @@ export async function startServer(settings: EndpointSettings, context: EndpointC
       const common = { bind: settings.bind, allow: settings.allow, channel, role: "server", clock, random, observer }
       const binding = await explainTakenPort("server", service, "TCP", () => {
         // A mux connection may carry either service, whichever port it came to.
-        return new TcpBinding({ ...common, port: service.tunnelPort, onLink: (link, of) => relays[of].accept(link) })
+        const onLink = (link: Link, of: Channel): void => relays[of].accept(link)
+        const taggedQueue = { ...TAGGED_QUEUE, bytes: settings.tagBufferBytes }
+        return new TcpBinding({ ...common, port: service.tunnelPort, onLink, taggedQueue })
       })
       tcp.push(binding)
       ports[channel] = binding.port

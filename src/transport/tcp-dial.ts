@@ -10,7 +10,7 @@ import { Backoff, RETRY } from "./backoff.ts"
 import { CarriedLink, type LinkCarrier, type Replay } from "./carried-link.ts"
 import type { Clock, Timer } from "./clock.ts"
 import { FramedConnection } from "./framed-connection.ts"
-import type { CloseReason, Dial, Link } from "./link.ts"
+import type { CloseReason } from "./link.ts"
 import { MAX_AGE_MS, MuxConnection, type Notice } from "./mux-connection.ts"
 import type { Random } from "./random.ts"
 import type { Resolver } from "./resolver.ts"
@@ -45,6 +45,11 @@ export interface TcpDialOptions {
   ownNetworkCapMs?: number
   /** Tells why this machine has no way to an address, if it has none; else the system is asked. */
   noWayTo?: (address: Address) => Promise<string | undefined>
+  /**
+   * For owners that have no use for Python's framing: told of a mux connection, of a server that speaks none (which the
+   * owner must answer by closing the carrier) and of a failed attempt.
+   */
+  onState?: (state: "mux" | "not-ours" | "failed") => void
 }
 
 /** A connection attempt is given up after this. */
@@ -97,14 +102,14 @@ export class TcpCarrier implements LinkCarrier {
   }
 
   /** Opens a link for an application; it works at once, connected or not. */
-  readonly dial: Dial = (application): Link => this.#dial(application, "")
+  readonly dial = (application: string): CarriedLink => this.#dial(application, "")
 
   /** The same to one of several boards of a server of ours, by its name there. A Python server has the one. */
-  dialBoard(board: string): Dial {
+  dialBoard(board: string): (application: string) => CarriedLink {
     return (application) => this.#dial(application, board)
   }
 
-  #dial(application: string, board: string): Link {
+  #dial(application: string, board: string): CarriedLink {
     const link = new CarriedLink(this.#nextId++, application, this, this.#options.newReplay?.(), this.#options, board)
     if (this.#state.kind === "closed") {
       link.finish({ code: "shutdown" })
@@ -190,6 +195,10 @@ export class TcpCarrier implements LinkCarrier {
    * the end, and called again when it has ended its side.
    */
   #notOurs(port: TcpPort): void {
+    if (this.#options.onState) {
+      this.#options.onState("not-ours")
+      return
+    }
     if (this.#state.kind === "greeting") this.#state.timer.cancel()
     this.#plainNext = true
     const timer = this.#options.clock.after(PARTING_TIMEOUT_MS, () => {
@@ -263,6 +272,7 @@ export class TcpCarrier implements LinkCarrier {
       },
     })
     this.#state = { kind: "mux", port, connection, since: clock.now() }
+    this.#options.onState?.("mux")
     this.#up("mux")
     this.#options.onMux?.()
   }
@@ -307,6 +317,7 @@ export class TcpCarrier implements LinkCarrier {
     if (state.kind === "mux") {
       const flow = state.connection.open(this.#options.channel, link.board, link.application, {
         onDatagram: (datagram) => link.deliver(datagram),
+        onTagged: (tagged) => link.deliverTagged(tagged),
         onClose: (reason) => {
           if (link.flow === flow) link.flow = undefined
           // A flow that ends with its connection is opened again on the next one.
@@ -330,6 +341,10 @@ export class TcpCarrier implements LinkCarrier {
     const { clock } = this.#options
     if (state.kind === "greeting") {
       state.timer.cancel()
+      if (this.#options.onState) {
+        this.#options.onState("not-ours")
+        return
+      }
       this.#plainNext = true
       this.#connect()
       return
@@ -357,6 +372,7 @@ export class TcpCarrier implements LinkCarrier {
     this.#plainNext = false
     observer.event({ type, target: this.target, detail: `${detail}${this.#via()}`, retryMs })
     this.#state = { kind: "waiting", timer: clock.after(retryMs, () => this.#connect()) }
+    if (type === "connect-failed") this.#options.onState?.("failed")
   }
 
   #via(): string {

@@ -12,6 +12,7 @@ import { BaseLink, type CloseReason, type Link } from "./link.ts"
 import { isLinkLocal } from "./local-addresses.ts"
 import type { Random } from "./random.ts"
 import type { ReceiveBuffers } from "./receive-buffer.ts"
+import type { AsidePath } from "./tagged-path.ts"
 import { Burst } from "./udp-burst.ts"
 import type { Segmentation } from "./udp-segment.ts"
 import {
@@ -46,9 +47,18 @@ export interface EndpointContext {
 /** Life of the socket: wanted ones go opening -> open, or wait for another try. */
 type State = "idle" | "opening" | "open" | "waiting" | "away" | "closed"
 
-/** One sender's link. */
-class UdpLink extends BaseLink {
+/** Somebody to send to. */
+interface Receiver {
+  readonly host: string
+  readonly port: number
+  /** For the counters. */
   readonly peer: string
+}
+
+/** One sender's link. */
+class UdpLink extends BaseLink implements AsidePath {
+  readonly peer: string
+  #aside: Receiver | undefined
 
   constructor(
     private readonly endpoint: UdpEndpoint,
@@ -60,8 +70,24 @@ class UdpLink extends BaseLink {
     this.peer = formatAddress({ host: unmapHost(host), port })
   }
 
+  get localHost(): string {
+    return this.endpoint.host
+  }
+
   receive(datagram: Uint8Array): void {
     this.deliver(datagram)
+  }
+
+  sendAside(datagram: Uint8Array, host: string, port: number): void {
+    if (this.closed) {
+      this.drops.drop("closed", this.peer)
+      return
+    }
+    // One object for a run of datagrams, so that they can go in one call.
+    if (this.#aside?.host !== host || this.#aside.port !== port) {
+      this.#aside = { host, port, peer: formatAddress({ host, port }) }
+    }
+    this.endpoint.send(datagram, this.#aside)
   }
 
   protected override transmit(datagram: Uint8Array): void {
@@ -77,8 +103,8 @@ class UdpLink extends BaseLink {
 export class UdpEndpoint implements SocketOwner {
   readonly #context: EndpointContext
   readonly #backoff: Backoff
-  readonly #queue: DatagramQueue<UdpLink>
-  readonly #burst: Burst<UdpLink>
+  readonly #queue: DatagramQueue<Receiver>
+  readonly #burst: Burst<Receiver>
   readonly #senders = new Map<string, Map<number, UdpLink>>()
   #state: State = "idle"
   #socket: RawSocket | undefined
@@ -220,12 +246,12 @@ export class UdpEndpoint implements SocketOwner {
   }
 
   /** Sends from this address; what cannot go now waits a little, what cannot go at all is counted. */
-  send(datagram: Uint8Array, link: UdpLink): void {
+  send(datagram: Uint8Array, link: Receiver): void {
     if (this.#socket && this.#queue.length === 0) this.#burst.push(datagram, link)
     else this.#sendOne(datagram, link)
   }
 
-  #sendOne(datagram: Uint8Array, link: UdpLink): void {
+  #sendOne(datagram: Uint8Array, link: Receiver): void {
     if (!this.#socket || this.#queue.length > 0) {
       if (this.#state === "away") this.#drop("unreachable", link)
       else this.#queue.push(datagram, link)
@@ -268,7 +294,7 @@ export class UdpEndpoint implements SocketOwner {
   }
 
   /** Several datagrams, to whomever, in one call. */
-  #sendMany(datagrams: readonly Uint8Array[], links: readonly UdpLink[]): number {
+  #sendMany(datagrams: readonly Uint8Array[], links: readonly Receiver[]): number {
     if (!this.#socket || this.#queue.length > 0) return 0
     return this.#context.segmentation.sendMany(this.#socket, datagrams, links)
   }
@@ -290,7 +316,7 @@ export class UdpEndpoint implements SocketOwner {
     })
   }
 
-  #drop(reason: DropReason, link: UdpLink): void {
+  #drop(reason: DropReason, link: Receiver): void {
     this.#context.observer.drop(reason, link.peer)
   }
 }

@@ -30,6 +30,20 @@ const SAMPLES: { [T in Event["type"]]: readonly [Level, Omit<Extract<Event, { ty
     ["info", { channel: "scp", application, code: "idle", flows: 0 }],
     ["debug", { channel: "boot", application, code: "shutdown", flows: 3 }],
   ],
+  "tag-set": [
+    ["info", { board, tag: 1, application, reverse: false }],
+    ["info", { board, tag: 2, application, reverse: true }],
+  ],
+  "tag-taken": [["warn", { board, tag: 1, from: application, by: "127.0.0.1:4001" }]],
+  "tag-refused": [["error", { board, tag: 1, application, detail: "no more sockets" }]],
+  "reverse-port-taken": [
+    ["warn", { port: 12345, application, detail: "EADDRINUSE" }],
+    ["warn", { port: 80, application, detail: "EACCES" }],
+  ],
+  "tags-not-passing": [
+    ["warn", { peer: target, side: "server" }],
+    ["warn", { peer, side: "client" }],
+  ],
   "flow-limit": [["warn", { channel: "scp", limit: 256 }]],
   "resolve-failed": [["warn", { name: board, detail: "ENOTFOUND", retryMs: 15_000 }]],
   resolved: [["info", { name: board, host: "192.0.2.1" }]],

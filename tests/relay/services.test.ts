@@ -18,6 +18,7 @@ const SETTINGS: EndpointSettings = {
   scpGuard: true,
   bootRepair: true,
   bootGapMs: 10,
+  tagBufferBytes: 8 << 20,
 }
 
 describe("serviceSettings()", () => {

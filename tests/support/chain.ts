@@ -37,6 +37,7 @@ export function testSettings(change: Partial<EndpointSettings> = {}): EndpointSe
     scpGuard: true,
     bootRepair: true,
     bootGapMs: 10,
+    tagBufferBytes: 8 << 20,
     ...change,
   }
 }
@@ -66,7 +67,12 @@ export async function startChain(
   const [scpTunnelPort, bootTunnelPort] = (await freePorts(2)) as [number, number]
   const { bootViaTcp, sdpViaTcp } = mode
   const common = { bootViaTcp, sdpViaTcp, scpTunnelPort, bootTunnelPort, ...options.change }
-  const serverSettings = testSettings({ ...common, scpPort: board.scp.port, bootPort: board.boot.port })
+  const serverSettings = testSettings({
+    ...common,
+    target: board.scp.host,
+    scpPort: board.scp.port,
+    bootPort: board.boot.port,
+  })
   const clientSettings = testSettings(common)
   const serverContext = testContext()
   const clientContext = testContext()
