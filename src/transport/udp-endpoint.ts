@@ -4,7 +4,7 @@
  */
 import type { Channel } from "../observe/events.ts"
 import type { DropReason, Observer } from "../observe/observer.ts"
-import { formatAddress, unmapHost } from "./address.ts"
+import { type Address, formatAddress, unmapHost } from "./address.ts"
 import { Backoff, RETRY } from "./backoff.ts"
 import type { Clock, Timer } from "./clock.ts"
 import { DatagramQueue, type QueueLimits } from "./datagram-queue.ts"
@@ -38,6 +38,8 @@ export interface EndpointContext {
   readonly segmentation: Segmentation
   readonly role: string
   readonly channel: Channel | "board"
+  /** Programs that ask for the same may bind the port beside this socket. */
+  readonly shared: boolean
   /** May this sender have a link? Counts and reports the refusal. */
   admits(host: string, port: number): boolean
   arrived(link: Link): void
@@ -144,7 +146,7 @@ export class UdpEndpoint implements SocketOwner {
     this.#state = "opening"
     let socket: RawSocket
     try {
-      socket = await this.#context.open({ host: this.host, port: this.port }, this)
+      socket = await this.#context.open({ host: this.host, port: this.port, shared: this.#context.shared }, this)
     } catch (error) {
       if (this.#state === "opening") this.#state = "idle"
       return errorCode(error)
@@ -249,6 +251,23 @@ export class UdpEndpoint implements SocketOwner {
   send(datagram: Uint8Array, link: Receiver): void {
     if (this.#socket && this.#queue.length === 0) this.#burst.push(datagram, link)
     else this.#sendOne(datagram, link)
+  }
+
+  /** Sends to whoever listens at a broadcast address; what cannot go at once is dropped and counted. */
+  broadcast(datagram: Uint8Array, to: Address): void {
+    const socket = this.#socket
+    const where = formatAddress(to)
+    if (!socket) {
+      this.#context.observer.drop("closed", where)
+      return
+    }
+    try {
+      socket.setBroadcast?.(true)
+    } catch {
+      // Then the send itself says why it cannot.
+    }
+    const sent = trySend(socket, datagram, to.port, to.host)
+    if (sent !== "sent") this.#context.observer.drop(SENT_DROP[sent], where)
   }
 
   #sendOne(datagram: Uint8Array, link: Receiver): void {

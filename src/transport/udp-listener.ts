@@ -48,12 +48,16 @@ export interface UdpListenOptions {
   readonly senderLimit?: number
   readonly receiveBuffers?: ReceiveBuffers
   readonly openSocket?: OpenSocket
+  /** Programs that ask for the same may bind the port beside this one (SO_REUSEADDR); one that is taken is refused. */
+  readonly shared?: boolean
 }
 
 /** A listener on one or more local addresses; `address.host` is 0.0.0.0 when they are several. */
 export interface UdpListener extends Listener {
   /** Where it listens now, one for each socket. */
   readonly addresses: readonly Address[]
+  /** Sends to a broadcast address from each socket here; what cannot go at once is dropped and counted. */
+  broadcast(datagram: Uint8Array, to: Address): void
 }
 
 /**
@@ -87,6 +91,7 @@ class SocketPerAddress implements UdpListener {
       random,
       role,
       channel,
+      shared: options.shared ?? false,
       open: options.openSocket ?? openSocket,
       receiveBuffers: options.receiveBuffers ?? new ReceiveBuffers(observer),
       segmentation: new Segmentation(),
@@ -108,6 +113,10 @@ class SocketPerAddress implements UdpListener {
   set onLink(handler: (link: Link) => void) {
     this.#onLink = handler
     for (const link of this.#waiting.splice(0)) handler(link)
+  }
+
+  broadcast(datagram: Uint8Array, to: Address): void {
+    for (const endpoint of this.#endpoints.values()) if (endpoint.open) endpoint.broadcast(datagram, to)
   }
 
   async start(): Promise<void> {

@@ -12,6 +12,8 @@ export interface RawSocket {
   /** False when the system's send buffer is full; throws what the system says. */
   send(datagram: Uint8Array, port?: number, host?: string): boolean
   close(): void
+  /** Lets it send to broadcast addresses, where it is not connected. Throws what the system says. */
+  setBroadcast?(on: boolean): unknown
   readonly closed: boolean
   /** The local address in use. */
   readonly address: { readonly address: string; readonly port: number }
@@ -33,13 +35,21 @@ export interface SocketAddresses {
   readonly host: string
   readonly port: number
   readonly connect?: { readonly host: string; readonly port: number }
+  /**
+   * Other sockets that ask for the same may be bound beside this one (SO_REUSEADDR). A port that another socket has
+   * already is refused all the same, so that two relays never share one by mistake.
+   */
+  readonly shared?: boolean
 }
+
+/** Bun's undocumented flag of a UDP socket for SO_REUSEADDR; tests/runtime has the proof. */
+const REUSE_ADDRESS = 16
 
 /** Opens a socket; rejects with an Error that has a `code`. */
 export type OpenSocket = (addresses: SocketAddresses, owner: SocketOwner) => Promise<RawSocket>
 
 /** Opens one of Bun's. */
-export const openSocket: OpenSocket = async ({ host, port, connect }, owner) => {
+export const openSocket: OpenSocket = async ({ host, port, connect, shared }, owner) => {
   const socket = {
     data: (_socket: unknown, datagram: Uint8Array, senderPort: number, sender: string) =>
       owner.onDatagram(datagram, senderPort, sender),
@@ -48,10 +58,19 @@ export const openSocket: OpenSocket = async ({ host, port, connect }, owner) => 
   }
   // Uint8Array, not Buffer: a Buffer's slice() would share memory where everybody expects a copy.
   const options = { hostname: host, port, binaryType: "uint8array" as const, socket }
+  if (shared && !connect) return openShared(options)
   const opened = connect
     ? await Bun.udpSocket<"uint8array">({ ...options, connect: { hostname: connect.host, port: connect.port } })
     : await Bun.udpSocket<"uint8array">(options)
   return opened as unknown as RawSocket
+}
+
+/** Finds with a plain socket that the port is nobody's, then takes it in a way that lets others in beside it. */
+async function openShared(options: Bun.udp.SocketOptions<"uint8array">): Promise<RawSocket> {
+  const probe = await Bun.udpSocket<"uint8array">(options)
+  const { port } = probe
+  probe.close()
+  return (await Bun.udpSocket<"uint8array">({ ...options, port, flags: REUSE_ADDRESS } as typeof options)) as never
 }
 
 /**

@@ -29,6 +29,23 @@ async function socket({ data, error }: Handlers = {}, hostname = "127.0.0.1", po
   return made
 }
 
+const REUSE_ADDRESS = 16
+async function shared(handlers: Handlers = {}, hostname = "127.0.0.1", port = 0) {
+  const made = await Bun.udpSocket({
+    hostname,
+    port,
+    flags: REUSE_ADDRESS,
+    binaryType: "uint8array",
+    socket: {
+      data: (_socket: unknown, datagram: Uint8Array, from: number, address: string) =>
+        handlers.data?.(datagram, from, address),
+      error: () => {},
+    },
+  } as Bun.udp.SocketOptions<"uint8array">)
+  open.push(made)
+  return made
+}
+
 async function deadPort(): Promise<number> {
   const made = await Bun.udpSocket({ hostname: "127.0.0.1", port: 0 })
   const { port } = made
@@ -37,6 +54,32 @@ async function deadPort(): Promise<number> {
 }
 
 const linux = process.platform === "linux"
+
+describe("the undocumented flag 16, SO_REUSEADDR", () => {
+  test.if(linux)("lets two sockets that both have it share a port, and keeps out one that has not", async () => {
+    const first = await shared()
+    await shared({}, "0.0.0.0", first.port)
+    expect(await shared({}, "127.0.0.1", first.port)).toBeDefined()
+    for (const host of ["127.0.0.1", "0.0.0.0"]) {
+      const failure = await socket({}, host, first.port).catch((error: unknown) => error)
+      expect(failure).toMatchObject({ code: "EADDRINUSE" })
+    }
+  })
+
+  test.if(linux)(
+    "a broadcast on loopback goes to the wildcard socket, a unicast to the socket of its address",
+    async () => {
+      const got: string[] = []
+      const near = await shared({ data: (data) => got.push(`near ${Buffer.from(data)}`) })
+      await shared({ data: (data, port) => got.push(`wild ${Buffer.from(data)} ${port}`) }, "0.0.0.0", near.port)
+      near.setBroadcast(true)
+      near.send("beacon", near.port, "127.255.255.255")
+      near.send("boot", near.port, "127.0.0.1")
+      await until({}, () => got.length === 2)
+      expect(got.toSorted()).toEqual(["near boot", `wild beacon ${near.port}`])
+    },
+  )
+})
 
 describe("ICMP errors", () => {
   test.if(linux)(
