@@ -1,5 +1,7 @@
 /** `spinnaker-relay -s BOARD` and `-c SERVER`: the relay itself, with the command line of Python's spinnaker_proxy. */
+import { isIPv4 } from "node:net"
 import { LogObserver } from "../observe/log-observer.ts"
+import { MAX_BOARDS } from "../relay/board-list.ts"
 import { type Client, startClient } from "../relay/client.ts"
 import type { EndpointContext, EndpointSettings } from "../relay/endpoint.ts"
 import { RELAY_LIMITS } from "../relay/relay.ts"
@@ -7,6 +9,7 @@ import { type Server, startServer } from "../relay/server.ts"
 import { PortNeededError } from "../relay/services.ts"
 import { AllowList } from "../transport/allow.ts"
 import { systemClock } from "../transport/clock.ts"
+import { AddressFile } from "./address-file.ts"
 import {
   CliError,
   type Command,
@@ -18,6 +21,7 @@ import {
   UsageError,
 } from "./command.ts"
 import { LOG_OPTIONS, logFrom } from "./log-options.ts"
+import { stateDirectory } from "./state-directory.ts"
 import { untilStopped } from "./stop.ts"
 import { parseBind, parseHost } from "./target.ts"
 
@@ -52,6 +56,22 @@ const OPTIONS: readonly OptionSpec[] = [
     value: "COUNT",
     default: String(RELAY_LIMITS.maxFlows),
     description: "Applications at once on each port",
+  },
+  {
+    name: "boards",
+    value: "ADDRESS,ADDRESS",
+    description: "Server: more boards of the machine; a client with -t or -T gives each an address of its own",
+  },
+  { name: "bmp", value: "ADDRESS", description: "Server: the machine's BMP, served like a board; needs --allow" },
+  {
+    name: "address",
+    value: "BOARD=ADDRESS",
+    repeatable: true,
+    description: "Client: where programs find that board (default: the first free 127.0.0.x, kept between runs)",
+  },
+  {
+    name: "no-boot-listener",
+    description: "Leave port 54321 alone: client: takes no boots; server: hears no beacons of unbooted boards",
   },
   { name: "no-scp-guard", description: "Pass SCP on as it comes: repeats, bursts and late answers too" },
   { name: "no-boot-repair", description: "Server: pass boots on as they come, once" },
@@ -90,6 +110,8 @@ export function relaySettings(parsed: Parsed): { role: "server" | "client"; sett
     bootTunnelPort: portOption(parsed, "boot-tunnel-port"),
     bind: bindAddresses(bind, server),
     allow: cidrs.length > 0 ? allowList(cidrs) : undefined,
+    ...(server ? serverBoards(parsed) : clientAddresses(parsed)),
+    bootListener: !parsed.flag("no-boot-listener"),
     scpGuard: !parsed.flag("no-scp-guard"),
     bootRepair: !parsed.flag("no-boot-repair"),
     bootGapMs: numberOption(parsed, "boot-gap", { min: 0, max: 1000 }),
@@ -115,6 +137,46 @@ function bindAddresses(bind: readonly (string | undefined)[], server: boolean): 
   return bind.includes(undefined) ? [] : (bind as string[])
 }
 
+/** More boards, and the BMP; throws UsageError for what is no host, and for a BMP that everybody could switch off. */
+function serverBoards(parsed: Parsed): Partial<EndpointSettings> {
+  if (parsed.values("address").length > 0) throw new UsageError("--address is for the client (-c)")
+  const names = parsed.value("boards")?.split(",") ?? []
+  const boards = names.map((name) => hostOption("boards", name))
+  if (boards.length >= MAX_BOARDS) throw new UsageError(`--boards: at most ${MAX_BOARDS - 1} boards`)
+  const bmp = parsed.value("bmp")
+  if (bmp === undefined) return { boards }
+  if (parsed.values("allow").length === 0) {
+    throw new UsageError("--bmp needs --allow: whoever reaches a BMP can switch the boards off")
+  }
+  return { boards, bmp: hostOption("bmp", bmp) }
+}
+
+function hostOption(option: string, text: string): string {
+  try {
+    return parseHost(text.trim())
+  } catch (error) {
+    throw new UsageError(`--${option} ${JSON.stringify(text)}: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/** Boards' addresses on this machine, by name. */
+function clientAddresses(parsed: Parsed): Partial<EndpointSettings> {
+  for (const option of ["boards", "bmp"]) {
+    if (parsed.value(option) !== undefined) throw new UsageError(`--${option} is for the server (-s)`)
+  }
+  const addresses = new Map<string, string>()
+  for (const text of parsed.values("address")) {
+    const at = text.lastIndexOf("=")
+    const [board, address] = [text.slice(0, Math.max(0, at)), text.slice(at + 1)]
+    if (board === "" || !isIPv4(address) || address === "0.0.0.0") {
+      throw new UsageError(`--address ${JSON.stringify(text)}: expected BOARD=ADDRESS, such as 192.168.240.9=127.0.0.9`)
+    }
+    if ([...addresses.values()].includes(address)) throw new UsageError(`--address: ${address} is given to two boards`)
+    addresses.set(board, address)
+  }
+  return { addresses }
+}
+
 function allowList(cidrs: readonly string[]): AllowList {
   try {
     return AllowList.parse(cidrs)
@@ -126,7 +188,8 @@ function allowList(cidrs: readonly string[]): AllowList {
 async function run(parsed: Parsed, io: CommandIo): Promise<number> {
   const { role, settings } = relaySettings(parsed)
   const observer = new LogObserver(logFrom(parsed, io), systemClock)
-  const context: EndpointContext = { clock: systemClock, random: Math.random, observer }
+  const addresses = new AddressFile(stateDirectory(process.platform, io.env))
+  const context: EndpointContext = { clock: systemClock, random: Math.random, observer, addresses }
   let endpoint: Server | Client
   try {
     endpoint = await (role === "server" ? startServer : startClient)(settings, context)

@@ -34,6 +34,15 @@ export type Event =
   | { type: "boot-incomplete"; board: string; application: string; missing: number[]; total: number }
   | { type: "boot-resent"; target: string; datagrams: number }
   | { type: "board-version"; board: string; version: string; booting: boolean }
+  /** A boot ROM's beacon has come from a board that was not known to be unbooted; `served` if it is one of ours. */
+  | { type: "board-unbooted"; board: string; served: boolean }
+  | { type: "hello-unheard"; address: string; detail: string; retryMs: number; expectTaken: boolean }
+  | { type: "hello-listening"; address: string }
+  /** A board, or the BMP, of the server is to be found at `address` on this machine. */
+  | { type: "board-address"; board: string; kind: "board" | "bmp"; address: string }
+  | { type: "board-no-address"; board: string; address: string; detail: string }
+  /** A program has read the address of a board that has none here. */
+  | { type: "board-elsewhere"; address: string }
   | { type: "internal-error"; where: string; detail: string }
   | { type: "stopping"; signal: string }
   /** The image is sent once more, START to END, because the board has not answered yet; `pass` counts the client's own as 1. */

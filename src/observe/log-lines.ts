@@ -21,6 +21,13 @@ function some(numbers: readonly number[]): string {
   return numbers.length > 8 ? `${shown} and ${numbers.length - 8} more` : shown
 }
 
+/** What to type, or to put into .spynnaker.cfg, to use a board or a BMP. */
+function copyable({ kind, address }: { kind: "board" | "bmp"; address: string }): string {
+  return kind === "bmp"
+    ? `rig-power ${address} 0 on; .spynnaker.cfg: bmp_names = ${address}`
+    : `rig-info ${address}; ybug ${address}; .spynnaker.cfg: machine_name = ${address}`
+}
+
 /** The line of an event. */
 export function logLine(event: Event): LogLine {
   switch (event.type) {
@@ -169,6 +176,37 @@ export function logLine(event: Event): LogLine {
       )
     case "board-version":
       return line("info", `${event.board} answers: ${event.version}${event.booting ? ", still starting" : ""}`)
+    case "board-unbooted":
+      return event.served
+        ? line("info", `board at ${event.board}, unbooted`)
+        : line(
+            "warn",
+            `board at ${event.board}, unbooted, is not one that this server serves: is that the right address?`,
+          )
+    case "hello-unheard":
+      return line(
+        event.expectTaken ? "debug" : "warn",
+        `cannot hear the beacons of unbooted boards on ${event.address}: ${event.detail}; everything else works; ${again(event.retryMs)}`,
+      )
+    case "hello-listening":
+      return line("info", `hears the beacons of unbooted boards on ${event.address} now`)
+    case "board-address":
+      return line(
+        "info",
+        `${event.kind === "bmp" ? "BMP" : "board"} ${event.board} is at ${event.address}: ${copyable(event)}`,
+      )
+    case "board-no-address":
+      return line(
+        "warn",
+        event.detail === "EADDRNOTAVAIL"
+          ? `${event.board} has no address here: this system has no ${event.address} (${event.detail}); add it with: sudo ifconfig lo0 alias ${event.address}, then start again`
+          : `${event.board} has no address here: ${event.address}: ${event.detail}; choose one with --address ${event.board}=ADDRESS`,
+      )
+    case "board-elsewhere":
+      return line(
+        "warn",
+        `the machine has another board at ${event.address}, which cannot be reached from here: serve it too, with --boards on the server, and use -t or -T on this client`,
+      )
     case "internal-error":
       return line("error", `a fault in spinnaker-relay itself, in ${event.where}: ${event.detail}; please report it`)
     case "stopping":

@@ -69,6 +69,8 @@ function repeatKey(event: Event): string | undefined {
       return `${event.type} ${hostOf(event.application)}`
     case "board-version":
       return `${event.type} ${event.board}`
+    case "board-unbooted":
+      return event.type
     case "internal-error":
       return `${event.type} ${event.detail}`
     default:

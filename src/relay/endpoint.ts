@@ -3,6 +3,7 @@ import type { Observer } from "../observe/observer.ts"
 import type { AllowList } from "../transport/allow.ts"
 import type { Clock } from "../transport/clock.ts"
 import type { Random } from "../transport/random.ts"
+import type { AddressStore } from "./address-book.ts"
 import type { RelayLimits } from "./relay.ts"
 
 /** Settings of either role; ports as in Python's spinnaker_proxy. */
@@ -27,6 +28,16 @@ export interface EndpointSettings {
   bootGapMs: number
   /** Server: bytes that may wait of what boards send by IP tag, for each client. */
   tagBufferBytes: number
+  /** Server: names of more boards than the target, each served for itself. */
+  boards?: readonly string[]
+  /** Server: the BMP that is served too, SCP only. */
+  bmp?: string
+  /**
+   * False: leave the boot port alone. A client then takes no boots and replays no beacons, a server hears no beacons.
+   */
+  bootListener?: boolean
+  /** Client: where boards other than the first are to be found on this machine, by their names at the server. */
+  addresses?: ReadonlyMap<string, string>
 }
 
 /** The outside world of an endpoint. */
@@ -34,6 +45,8 @@ export interface EndpointContext {
   clock: Clock
   random: Random
   observer: Observer
+  /** Client: keeps the addresses given to boards between runs. */
+  addresses?: AddressStore
 }
 
 /** A role that is running. */

@@ -1,25 +1,14 @@
 /** The server, beside the board: listens on the tunnel ports, UDP and TCP at once, and dials the board. */
 import type { Channel } from "../observe/events.ts"
 import { isLoopback } from "../transport/address.ts"
-import { boardPaths } from "../transport/board-path.ts"
-import type { Dial, Link, Listener } from "../transport/link.ts"
-import { ReceiveBuffers } from "../transport/receive-buffer.ts"
-import { Resolver } from "../transport/resolver.ts"
-import { RxPorts } from "../transport/rx-ports.ts"
+import type { Link, Listener } from "../transport/link.ts"
 import { TAGGED_QUEUE } from "../transport/tagged-queue.ts"
-import { dialUdp } from "../transport/udp-dial.ts"
 import { listenUdp } from "../transport/udp-listener.ts"
 import { TcpBinding } from "./bind.ts"
-import type { Board } from "./board.ts"
-import { paceBoot } from "./boot-pacer.ts"
 import type { Endpoint, EndpointContext, EndpointSettings } from "./endpoint.ts"
-import type { Stage } from "./flow.ts"
-import { Relay } from "./relay.ts"
-import { routeTags } from "./route-tags.ts"
-import { guardScp } from "./scp-guard.ts"
+import { HelloListener, isHello } from "./hello-listener.ts"
+import { ServerBoards } from "./server-boards.ts"
 import { CHANNELS, explainTakenPort, serviceSettings } from "./services.ts"
-import { watchBoot } from "./watch-boot.ts"
-import { watchVersion } from "./watch-version.ts"
 
 /** A running server. */
 export interface Server extends Endpoint {
@@ -29,53 +18,20 @@ export interface Server extends Endpoint {
   readonly counts: { flows: number; peers: number }
 }
 
-/** Whose the relay's own questions to the board are, in the board's counters. */
-const PROBE = "spinnaker-relay itself"
-
 /** Starts a server; rejects with PortNeededError when a tunnel port is taken, and with nothing else. */
 export async function startServer(settings: EndpointSettings, context: EndpointContext): Promise<Server> {
   const { clock, random, observer } = context
-  const board: Board = { name: settings.target, clock, random, observer }
-  const resolver = new Resolver({ name: settings.target, clock, observer, random })
-  const dials = Object.fromEntries(
-    CHANNELS.map((channel) => {
-      const port = serviceSettings(settings, channel).boardPort
-      return [channel, dialUdp({ resolver, port, clock, random, observer })]
-    }),
-  ) as Record<Channel, Dial>
-  const pacer = paceBoot({ board, dialScp: () => dials.scp(PROBE), bootGapMs: settings.bootGapMs })
-  const receiveBuffers = new ReceiveBuffers(observer)
-  const rxPorts = new RxPorts({ drops: observer, receiveBuffers })
-  const tags = routeTags({
-    board: board.name,
-    scpPort: settings.scpPort,
-    clock,
-    observer,
-    openPath: boardPaths({ resolver, receiveBuffers, drops: observer }),
-    dialScp: () => dials.scp(PROBE),
-    rxPorts,
-  })
-  const stages: Record<Channel, Stage[]> = {
-    scp: [...(settings.scpGuard ? [guardScp(board)] : []), watchVersion(board), tags.stage],
-    boot: [settings.bootRepair ? pacer : watchBoot(board)],
-  }
   const udp: Listener[] = []
   const tcp: TcpBinding[] = []
-  const relays = Object.fromEntries(
-    CHANNELS.map((channel) => {
-      const options = { channel, dial: dials[channel], stages: stages[channel], limits: settings.limits }
-      const keeps = channel === "scp" ? { keeps: tags.keeps } : {}
-      return [channel, new Relay({ ...options, ...keeps, clock, observer })]
-    }),
-  ) as Record<Channel, Relay>
+  let hellos: HelloListener | undefined
+  const boards = new ServerBoards(settings, context, (notice) => {
+    for (const binding of tcp) binding.notify(notice)
+  })
   const close = (): void => {
+    hellos?.close()
     for (const listener of udp) listener.close()
     for (const binding of tcp) binding.close()
-    for (const relay of Object.values(relays)) relay.close()
-    tags.close()
-    rxPorts.close()
-    pacer.close()
-    resolver.close()
+    boards.close()
   }
   const ports: Record<Channel, number> = { scp: settings.scpTunnelPort, boot: settings.bootTunnelPort }
   try {
@@ -83,10 +39,15 @@ export async function startServer(settings: EndpointSettings, context: EndpointC
       const service = serviceSettings(settings, channel)
       const common = { bind: settings.bind, allow: settings.allow, channel, role: "server", clock, random, observer }
       const binding = await explainTakenPort("server", service, "TCP", () => {
-        // A mux connection may carry either service, whichever port it came to.
-        const onLink = (link: Link, of: Channel): void => relays[of].accept(link)
-        const taggedQueue = { ...TAGGED_QUEUE, bytes: settings.tagBufferBytes }
-        return new TcpBinding({ ...common, port: service.tunnelPort, onLink, taggedQueue })
+        // A mux connection may carry either service of any board, whichever port it came to.
+        const onLink = (link: Link, of: Channel, board: string): void => boards.accept(link, of, board)
+        return new TcpBinding({
+          ...common,
+          port: service.tunnelPort,
+          onLink,
+          taggedQueue: { ...TAGGED_QUEUE, bytes: settings.tagBufferBytes },
+          onNotice: (notice, answer) => boards.noticed(notice, answer),
+        })
       })
       tcp.push(binding)
       ports[channel] = binding.port
@@ -95,26 +56,52 @@ export async function startServer(settings: EndpointSettings, context: EndpointC
       const listener = await explainTakenPort("server", service, "UDP", () =>
         listenUdp({ ...common, port: binding.port }),
       )
-      listener.onLink = relays[channel].accept
+      listener.onLink = (link) => acceptUdp(boards, link, channel, settings)
       udp.push(listener)
     }
   } catch (error) {
     close()
     throw error
   }
-  // Nobody waits for it yet, but a mistyped name shows now and not with the first datagram.
-  resolver.resolve()
   warnIfOpen(settings, context)
+  if (settings.bootListener !== false && settings.bootPort !== 0 && !hearsBeaconsItself(settings)) {
+    const onHello = (host: string, datagram: Uint8Array): void => boards.hello(host, datagram)
+    hellos = new HelloListener({ ...beaconAddress(settings), clock, observer, onHello })
+  }
   return {
     ports,
     get counts() {
       return {
-        flows: relays.scp.flowCount + relays.boot.flowCount,
+        flows: boards.flowCount,
         peers: tcp.reduce((sum, binding) => sum + binding.peerCount, 0),
       }
     },
     close,
   }
+}
+
+/**
+ * Where beacons come to: at first a broadcast, then whichever address the board was booted from. A fake board on this
+ * machine has the port at its own address, and may be started later: there only broadcasts are listened for.
+ */
+function beaconAddress(settings: EndpointSettings): { host: string; port: number; expectTaken: boolean } {
+  const here = isLoopback(settings.target) || settings.target === "localhost"
+  return { host: here ? "127.255.255.255" : "0.0.0.0", port: settings.bootPort, expectTaken: here }
+}
+
+/** The boot listener is at the very port that beacons come to. */
+function hearsBeaconsItself(settings: EndpointSettings): boolean {
+  return !settings.bootViaTcp && settings.bootTunnelPort === settings.bootPort
+}
+
+/** A flow over UDP is the first board's; what comes from a board's own address to the beacons' port is a beacon. */
+function acceptUdp(boards: ServerBoards, link: Link, channel: Channel, settings: EndpointSettings): void {
+  const host = link.peer.slice(0, link.peer.lastIndexOf(":"))
+  if (channel === "boot" && hearsBeaconsItself(settings) && boards.has(host)) {
+    link.onDatagram = (datagram) => {
+      if (isHello(datagram)) boards.hello(host, datagram)
+    }
+  } else boards.accept(link, channel, "")
 }
 
 /** The old ports have no security: say so once, where anybody but this machine can reach them. */

@@ -1,4 +1,5 @@
 /** One application's link over a carrier that comes and goes: what it sends meanwhile waits, or is sent again. */
+import type { Channel } from "../observe/events.ts"
 import type { Observer } from "../observe/observer.ts"
 import type { TaggedDatagram } from "../protocol/mux.ts"
 import type { Clock } from "./clock.ts"
@@ -39,8 +40,8 @@ export class CarriedLink extends BaseLink implements TaggedPath {
     private readonly carrier: LinkCarrier,
     private readonly replay: Replay | undefined,
     private readonly context: { readonly clock: Clock; readonly observer: Observer },
-    /** The board's name at a server of ours; empty: the server's first. */
-    readonly board = "",
+    /** What it is to reach: a service of the board of that name at a server of ours; empty: the server's first. */
+    readonly service: { readonly board: string; readonly channel: Channel },
   ) {
     super(context.observer)
   }

@@ -35,7 +35,7 @@ export interface TcpDialOptions {
   random: Random
   observer: Observer
   /** Made for each link; none where nothing is worth sending twice. */
-  newReplay?: () => Replay
+  newReplay?: (channel: Channel) => Replay | undefined
   matcher: ReplyMatcher
   /** A mux server brings news. */
   onNotice?: (notice: Notice) => void
@@ -102,15 +102,16 @@ export class TcpCarrier implements LinkCarrier {
   }
 
   /** Opens a link for an application; it works at once, connected or not. */
-  readonly dial = (application: string): CarriedLink => this.#dial(application, "")
+  readonly dial = (application: string): CarriedLink => this.#dial(application, "", this.#options.channel)
 
   /** The same to one of several boards of a server of ours, by its name there. A Python server has the one. */
-  dialBoard(board: string): (application: string) => CarriedLink {
-    return (application) => this.#dial(application, board)
+  dialBoard(board: string, channel: Channel = this.#options.channel): (application: string) => CarriedLink {
+    return (application) => this.#dial(application, board, channel)
   }
 
-  #dial(application: string, board: string): CarriedLink {
-    const link = new CarriedLink(this.#nextId++, application, this, this.#options.newReplay?.(), this.#options, board)
+  #dial(application: string, board: string, channel: Channel): CarriedLink {
+    const replay = this.#options.newReplay?.(channel)
+    const link = new CarriedLink(this.#nextId++, application, this, replay, this.#options, { board, channel })
     if (this.#state.kind === "closed") {
       link.finish({ code: "shutdown" })
       return link
@@ -315,7 +316,7 @@ export class TcpCarrier implements LinkCarrier {
   #attach(link: CarriedLink, again: boolean): void {
     const state = this.#state
     if (state.kind === "mux") {
-      const flow = state.connection.open(this.#options.channel, link.board, link.application, {
+      const flow = state.connection.open(link.service.channel, link.service.board, link.application, {
         onDatagram: (datagram) => link.deliver(datagram),
         onTagged: (tagged) => link.deliverTagged(tagged),
         onClose: (reason) => {
@@ -327,7 +328,7 @@ export class TcpCarrier implements LinkCarrier {
       link.flow = flow
       link.online((datagram) => flow.send(datagram), again)
     }
-    if (state.kind === "framed" && link.board === "") {
+    if (state.kind === "framed" && link.service.board === "") {
       const { matcher, clock } = this.#options
       link.online((datagram) => {
         matcher.requested(link.id, datagram, clock.now())

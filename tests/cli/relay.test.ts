@@ -121,6 +121,19 @@ describe("the relay's own options", () => {
     expect((await settingsOf("-s board --idle-timeout 0.5")).limits.idleTimeoutMs).toBe(500)
   })
 
+  test("take more boards, a BMP for those that --allow lets in, and addresses for boards", async () => {
+    expect((await settingsOf("-s board")).boards).toEqual([])
+    const server = await settingsOf("-s 192.0.2.1 --boards 192.0.2.9,board-3 --bmp 192.0.2.0 --allow 192.0.2.0/24")
+    expect([server.boards, server.bmp]).toEqual([["192.0.2.9", "board-3"], "192.0.2.0"])
+    const client = await settingsOf("-c server --address 192.0.2.9=127.0.0.9 --address board-3=127.0.0.7")
+    expect(Object.fromEntries(client.addresses!)).toEqual({ "192.0.2.9": "127.0.0.9", "board-3": "127.0.0.7" })
+  })
+
+  test("leave the boot port alone if told", async () => {
+    expect((await settingsOf("-c server")).bootListener).toBe(true)
+    expect((await settingsOf("-c server --no-boot-listener")).bootListener).toBe(false)
+  })
+
   test("take IPv6 targets with and without brackets", async () => {
     expect((await settingsOf("-c [2001:db8::1]")).target).toBe("2001:db8::1")
     expect((await settingsOf("-c 2001:db8::1")).target).toBe("2001:db8::1")
@@ -157,6 +170,15 @@ describe("a mistake on the command line", () => {
     [["-s", "board", "--idle-timeout", "soon"], '--idle-timeout "soon"'],
     [["-s", "board", "--idle-timeout", "1e9"], '--idle-timeout "1e9"'],
     [["-s", "board", "--max-flows", "0"], '--max-flows "0"'],
+    [["-s", "board", "--bmp", "192.0.2.0"], "--bmp needs --allow: whoever reaches a BMP can switch the boards off"],
+    [["-s", "board", "--boards", "a,,b"], '--boards ""'],
+    [["-s", "board", "--boards", "a,b:1"], '"b:1"'],
+    [["-c", "server", "--boards", "a"], "--boards is for the server (-s)"],
+    [["-c", "server", "--bmp", "a", "--allow", "192.0.2.0/24"], "--bmp is for the server (-s)"],
+    [["-s", "board", "--address", "a=127.0.0.2"], "--address is for the client (-c)"],
+    [["-c", "server", "--address", "127.0.0.2"], "expected BOARD=ADDRESS, such as"],
+    [["-c", "server", "--address", "a=localhost"], "expected BOARD=ADDRESS, such as"],
+    [["-c", "server", "--address", "a=127.0.0.2", "--address", "b=127.0.0.2"], "127.0.0.2 is given to two boards"],
     [
       ["-c", "server", "--scp-port", "5", "--boot-port", "05"],
       "--scp-port and --boot-port are both 5: they must differ",

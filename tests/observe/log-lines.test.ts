@@ -69,6 +69,24 @@ const SAMPLES: { [T in Event["type"]]: readonly [Level, Omit<Extract<Event, { ty
     ["warn", { board, application, missing: [3], total: 27 }],
     ["warn", { board, application, missing: Array.from({ length: 20 }, (_, i) => i), total: 27 }],
   ],
+  "board-unbooted": [
+    ["info", { board: "192.0.2.1", served: true }],
+    ["warn", { board: "192.0.2.9", served: false }],
+  ],
+  "hello-unheard": [
+    ["warn", { address: "0.0.0.0:54321", detail: "EADDRINUSE", retryMs: 30_000, expectTaken: false }],
+    ["debug", { address: "0.0.0.0:54321", detail: "EADDRINUSE", retryMs: 30_000, expectTaken: true }],
+  ],
+  "hello-listening": [["info", { address: "0.0.0.0:54321" }]],
+  "board-address": [
+    ["info", { board: "192.0.2.1", kind: "board", address: "127.0.0.1" }],
+    ["info", { board: "192.0.2.0", kind: "bmp", address: "127.0.0.4" }],
+  ],
+  "board-no-address": [
+    ["warn", { board: "192.0.2.9", address: "127.0.0.2", detail: "EADDRNOTAVAIL" }],
+    ["warn", { board: "192.0.2.9", address: "127.0.0.x", detail: "its ports are taken by another program" }],
+  ],
+  "board-elsewhere": [["warn", { address: "192.0.2.9" }]],
   "boot-resent": [["info", { target, datagrams: 29 }]],
   "boot-repeated": [["debug", { board, pass: 2, gapMs: 20 }]],
   "boot-unfinished": [

@@ -1,0 +1,44 @@
+/** Which boards a server has, as its clients are told: the payload of a mux notice, UTF-8 JSON. */
+import { isIPv4 } from "node:net"
+
+/** One board, or the BMP, that a server serves. */
+export interface BoardInfo {
+  /** What clients ask for it by: its address or name on the server's side. */
+  readonly name: string
+  /** A BMP has SCP only. */
+  readonly kind: "board" | "bmp"
+  /** Its IPv4 address on the server's side, as the machine tells it to programs; absent until the name resolves. */
+  readonly host?: string
+}
+
+/** Boards that one server serves at most: as many as fit in a notice, and as a client can give addresses to. */
+export const MAX_BOARDS = 64
+/** Longest name; a mux frame has a byte for its length. */
+const MAX_NAME = 253
+
+/** The payload of a "boards" notice: the server's first board first. */
+export function encodeBoardList(boards: readonly BoardInfo[]): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify({ boards }))
+}
+
+/** The boards in such a payload; undefined for anything else. Fields that later versions add are left out. */
+export function decodeBoardList(payload: Uint8Array): BoardInfo[] | undefined {
+  let said: unknown
+  try {
+    said = JSON.parse(new TextDecoder().decode(payload))
+  } catch {
+    return undefined
+  }
+  const list = (said as { boards?: unknown } | null)?.boards
+  if (!Array.isArray(list) || list.length > MAX_BOARDS) return undefined
+  const boards: BoardInfo[] = []
+  for (const entry of list as unknown[]) {
+    const { name, kind, host } = (entry ?? {}) as Record<string, unknown>
+    // Names get into logs and files: nothing but what a host name or an address is made of.
+    if (typeof name !== "string" || name.length > MAX_NAME || !/^[\w.:%-]+$/.test(name)) return undefined
+    if (kind !== "board" && kind !== "bmp") continue
+    if (boards.some((board) => board.name === name)) continue
+    boards.push({ name, kind, ...(typeof host === "string" && isIPv4(host) && { host }) })
+  }
+  return boards
+}

@@ -1,0 +1,99 @@
+/** What a server does for one board (or BMP): its stages, shared by all flows to it, and a relay for each channel. */
+import type { Channel } from "../observe/events.ts"
+import { boardPaths } from "../transport/board-path.ts"
+import type { Dial, Link } from "../transport/link.ts"
+import { ReceiveBuffers } from "../transport/receive-buffer.ts"
+import { Resolver } from "../transport/resolver.ts"
+import { RxPorts } from "../transport/rx-ports.ts"
+import { dialUdp } from "../transport/udp-dial.ts"
+import type { Board } from "./board.ts"
+import type { BoardInfo } from "./board-list.ts"
+import { paceBoot } from "./boot-pacer.ts"
+import type { EndpointContext, EndpointSettings } from "./endpoint.ts"
+import type { Stage } from "./flow.ts"
+import { Relay } from "./relay.ts"
+import { routeTags } from "./route-tags.ts"
+import { guardScp } from "./scp-guard.ts"
+import { CHANNELS, serviceSettings } from "./services.ts"
+import { watchBoot } from "./watch-boot.ts"
+import { watchVersion } from "./watch-version.ts"
+
+/** Whose the relay's own questions to the board are, in the board's counters. */
+const PROBE = "spinnaker-relay itself"
+
+/** One board at work. */
+export interface BoardService {
+  readonly info: BoardInfo
+  /** Takes a flow; ends it at once where there is no such service, as for boots of a BMP. */
+  accept(link: Link, channel: Channel): void
+  /** A link for the relay's own questions: nobody's traffic. */
+  dialScp(): Link
+  readonly flowCount: number
+  close(): void
+}
+
+/** Starts to serve `name`, a host name or IP literal. */
+export function serveBoard(
+  name: string,
+  kind: BoardInfo["kind"],
+  settings: EndpointSettings,
+  context: EndpointContext,
+): BoardService {
+  const { clock, random, observer } = context
+  const board: Board = { name, clock, random, observer }
+  const resolver = new Resolver({ name, clock, observer, random })
+  // Said at once, and known when a beacon comes.
+  void resolver.resolve()
+  const channels = kind === "bmp" ? CHANNELS.filter((channel) => channel === "scp") : CHANNELS
+  const dial = (channel: Channel): Dial =>
+    dialUdp({ resolver, port: serviceSettings(settings, channel).boardPort, clock, random, observer })
+  const dialScp = dial("scp")
+  const pacer = paceBoot({ board, dialScp: () => dialScp(PROBE), bootGapMs: settings.bootGapMs })
+  const receiveBuffers = new ReceiveBuffers(observer)
+  const rxPorts = new RxPorts({ drops: observer, receiveBuffers })
+  // A BMP's tags are others, and nobody sends streams by them.
+  const tags =
+    kind === "board"
+      ? routeTags({
+          board: name,
+          scpPort: settings.scpPort,
+          clock,
+          observer,
+          openPath: boardPaths({ resolver, receiveBuffers, drops: observer }),
+          dialScp: () => dialScp(PROBE),
+          rxPorts,
+        })
+      : undefined
+  const stages: Record<Channel, Stage[]> = {
+    scp: [...(settings.scpGuard ? [guardScp(board)] : []), watchVersion(board), ...(tags ? [tags.stage] : [])],
+    boot: [settings.bootRepair ? pacer : watchBoot(board)],
+  }
+  const relays = new Map<Channel, Relay>()
+  for (const channel of channels) {
+    const onward = channel === "scp" ? dialScp : dial(channel)
+    const options = { channel, dial: onward, stages: stages[channel], limits: settings.limits, clock, observer }
+    relays.set(channel, new Relay({ ...options, ...(channel === "scp" && tags && { keeps: tags.keeps }) }))
+  }
+  return {
+    get info() {
+      const host = resolver.current
+      return { name, kind, ...(host !== undefined && { host }) }
+    },
+    accept(link, channel) {
+      const relay = relays.get(channel)
+      if (relay) relay.accept(link)
+      else link.close({ code: "refused", detail: `${name} is a BMP and takes no boots` })
+    },
+    dialScp: () => dialScp(PROBE),
+    get flowCount() {
+      return [...relays.values()].reduce((sum, relay) => sum + relay.flowCount, 0)
+    },
+    close() {
+      for (const relay of relays.values()) relay.close()
+      tags?.close()
+      rxPorts.close()
+      pacer.close()
+      resolver.close()
+    },
+  }
+}
