@@ -36,7 +36,7 @@ export interface ScpGuardOptions {
 }
 
 /** Requests of one flow that wait for an answer, or might still get one; more than any client's window. */
-export const OUTSTANDING_LIMIT = 128
+export const OUTSTANDING_LIMIT = 512
 /** An unanswered request is forgotten after this: above every client's patience (SpiNNMan 11 s, power-on 10 s). */
 const FORGET_MS = 12_000
 /** Answers of commands that must not run twice: 1,000 of them a second are remembered for a second. */
