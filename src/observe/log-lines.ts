@@ -24,8 +24,8 @@ function some(numbers: readonly number[]): string {
 /** What to type, or to put into .spynnaker.cfg, to use a board or a BMP. */
 function copyable({ kind, address }: { kind: "board" | "bmp"; address: string }): string {
   return kind === "bmp"
-    ? `rig-power ${address} 0 on; .spynnaker.cfg: bmp_names = ${address}`
-    : `rig-info ${address}; ybug ${address}; .spynnaker.cfg: machine_name = ${address}`
+    ? `rig-power ${address} on; .spynnaker.cfg [Machine]: bmp_names = ${address}`
+    : `rig-info ${address}; ybug ${address}; .spynnaker.cfg [Machine]: machine_name = ${address}`
 }
 
 /** The line of an event. */
