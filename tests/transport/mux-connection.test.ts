@@ -1,5 +1,14 @@
 import { describe, expect, test } from "bun:test"
-import { encodeClose, encodeData, encodeOpen, encodePing, MuxDecoder, type MuxFrame } from "../../src/protocol/mux.ts"
+import {
+  encodeClose,
+  encodeData,
+  encodeOpen,
+  encodePing,
+  encodeTagged,
+  MuxDecoder,
+  type MuxFrame,
+  type TaggedDatagram,
+} from "../../src/protocol/mux.ts"
 import type { CloseReason } from "../../src/transport/link.ts"
 import {
   MAX_FLOWS_PER_CONNECTION,
@@ -8,6 +17,7 @@ import {
   type MuxFlowOwner,
   type Notice,
 } from "../../src/transport/mux-connection.ts"
+import type { TaggedQueueLimits } from "../../src/transport/tagged-queue.ts"
 import { FakeClock } from "../support/fake-clock.ts"
 import { carry, FakePort } from "../support/fake-port.ts"
 import { eventLoopTurn } from "../support/link-contract.ts"
@@ -312,5 +322,100 @@ describe("MuxConnection", () => {
     for (let i = 0; i < 5000 && client.dead.length === 0; i++) client.connection.open("scp", "", "a:1", owner)
     expect(client.dead[0]).toContain("stopped reading")
     expect(client.connection.queuedBytes).toBeLessThan(1 << 20)
+  })
+})
+
+describe("tagged datagrams", () => {
+  const tagged = (mark: number, length = 200) =>
+    ({ tag: 1, direction: "out", port: 17893, datagram: new Uint8Array(length).fill(mark) }) as const
+
+  function pair(taggedQueue?: TaggedQueueLimits) {
+    const clock = new FakeClock()
+    const observer = new RecordingObserver()
+    const port = new FakePort()
+    let flow: MuxFlow | undefined
+    const connection = new MuxConnection({
+      port,
+      peer: "peer",
+      clock,
+      drops: observer,
+      onDead() {},
+      onOpen: (opened) => {
+        flow = opened
+        return new Owner()
+      },
+      ...(taggedQueue && { taggedQueue }),
+    })
+    connection.received(encodeOpen(1, "scp", "", "application"))
+    const written = (): MuxFrame[] => {
+      const frames: MuxFrame[] = []
+      new MuxDecoder().push(new Uint8Array(port.taken()), (frame) => frames.push(frame))
+      return frames
+    }
+    return { clock, observer, port, connection, flow: flow!, written }
+  }
+
+  test("reach the flow's owner beside its own, both ways", async () => {
+    const clock = new FakeClock()
+    const server = end(clock, "server")
+    const client = end(clock, "client")
+    const got: TaggedDatagram[] = []
+    const owner = Object.assign(new Owner(), { onTagged: (each: TaggedDatagram) => got.push(each) })
+    const flow = client.connection.open("scp", "", "application", owner)
+    await carry(client, server)
+    const [arrived] = server.arrived
+    const back: TaggedDatagram[] = []
+    Object.assign(arrived!, { onTagged: (each: TaggedDatagram) => back.push(each) })
+    arrived!.flow.sendTagged(tagged(1))
+    flow.sendTagged({ ...tagged(2), direction: "in" })
+    await carry(client, server)
+    expect(got).toEqual([tagged(1)])
+    expect(back).toEqual([{ ...tagged(2), direction: "in" }])
+    server.connection.close({ code: "closed" })
+    client.connection.close({ code: "closed" })
+  })
+
+  test("wait while the network does not take them, the newest that fit, and the lost are counted", async () => {
+    const { flow, port, connection, observer, written } = pair({ datagrams: 1_000, bytes: 100 * 212, ageMs: 1e6 })
+    port.takes = 0
+    // 64 KiB go ahead into the outbox; of the rest the queue holds 100.
+    const count = 1_000
+    for (let mark = 0; mark < count; mark++) flow.sendTagged(tagged(mark & 255))
+    const lost = observer.dropped.get("tag-overflow") ?? 0
+    expect(lost).toBeGreaterThan(500)
+    port.takes = Number.POSITIVE_INFINITY
+    connection.drained()
+    for (let turn = 0; turn < 5; turn++) await eventLoopTurn()
+    const frames = written()
+    expect(frames.length + lost).toBe(count)
+    const marks = frames.map((frame) => (frame.type === "tagged" ? frame.tagged.datagram[0] : undefined))
+    expect(marks.slice(-100)).toEqual(Array.from({ length: 100 }, (_, index) => (900 + index) & 255))
+  })
+
+  test("let SCP pass them while they wait", async () => {
+    const { flow, port, connection, written } = pair()
+    port.takes = 0
+    for (let mark = 0; mark < 2_000; mark++) flow.sendTagged(tagged(mark & 255))
+    flow.send(Uint8Array.of(1))
+    port.takes = Number.POSITIVE_INFINITY
+    connection.drained()
+    for (let turn = 0; turn < 20; turn++) await eventLoopTurn()
+    const frames = written()
+    expect(frames).toHaveLength(2_001)
+    expect(frames.findIndex(({ type }) => type === "data")).toBeLessThan(400)
+  })
+
+  test("of a burst that fits all go out in its turn, without anything more being sent", async () => {
+    const { flow, written } = pair()
+    for (let mark = 0; mark < 3_000; mark++) flow.sendTagged(tagged(mark & 255))
+    for (let turn = 0; turn < 20; turn++) await eventLoopTurn()
+    expect(written()).toHaveLength(3_000)
+  })
+
+  test("for a flow whose owner takes none are counted", () => {
+    const { connection, observer } = pair()
+    connection.received(encodeTagged(1, tagged(1)))
+    connection.received(encodeTagged(2, tagged(1)))
+    expect(observer.dropped.get("tag-stray")).toBe(2)
   })
 })
