@@ -60,7 +60,8 @@ const OPTIONS: readonly OptionSpec[] = [
   {
     name: "boards",
     value: "ADDRESS,ADDRESS",
-    description: "Server: more boards of the machine; a client with -t or -T gives each an address of its own",
+    description:
+      "Server: more boards of the machine, or all: those that it tells of; a client with -t or -T gives each an address of its own",
   },
   { name: "bmp", value: "ADDRESS", description: "Server: the machine's BMP, served like a board; needs --allow" },
   {
@@ -140,9 +141,10 @@ function bindAddresses(bind: readonly (string | undefined)[], server: boolean): 
 /** More boards, and the BMP; throws UsageError for what is no host, and for a BMP that everybody could switch off. */
 function serverBoards(parsed: Parsed): Partial<EndpointSettings> {
   if (parsed.values("address").length > 0) throw new UsageError("--address is for the client (-c)")
-  const names = parsed.value("boards")?.split(",") ?? []
-  const boards = names.map((name) => hostOption("boards", name))
-  if (boards.length >= MAX_BOARDS) throw new UsageError(`--boards: at most ${MAX_BOARDS - 1} boards`)
+  const typed = parsed.value("boards")
+  const boards = typed === "all" ? typed : (typed?.split(",") ?? []).map((name) => hostOption("boards", name))
+  if (boards !== "all" && boards.length >= MAX_BOARDS)
+    throw new UsageError(`--boards: at most ${MAX_BOARDS - 1} boards`)
   const bmp = parsed.value("bmp")
   if (bmp === undefined) return { boards }
   if (parsed.values("allow").length === 0) {

@@ -36,6 +36,8 @@ export type Event =
   | { type: "board-version"; board: string; version: string; booting: boolean }
   /** A boot ROM's beacon has come from a board that was not known to be unbooted; `served` if it is one of ours. */
   | { type: "board-unbooted"; board: string; served: boolean }
+  /** The machine tells of more boards; those elsewhere than in the first one's /16 are ignored. */
+  | { type: "boards-found"; board: string; served: string[]; ignored: string[] }
   | { type: "hello-unheard"; address: string; detail: string; retryMs: number; expectTaken: boolean }
   | { type: "hello-listening"; address: string }
   /** A board, or the BMP, of the server is to be found at `address` on this machine. */

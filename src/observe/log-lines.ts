@@ -183,6 +183,20 @@ export function logLine(event: Event): LogLine {
             "warn",
             `board at ${event.board}, unbooted, is not one that this server serves: is that the right address?`,
           )
+    case "boards-found":
+      return line(
+        event.ignored.length > 0 ? "warn" : "info",
+        [
+          ...(event.served.length > 0
+            ? [`the machine at ${event.board} has more boards: ${event.served.join(", ")}`]
+            : []),
+          ...(event.ignored.length > 0
+            ? [
+                `not served, being in another network than ${event.board}: ${event.ignored.join(", ")}; name them with --boards`,
+              ]
+            : []),
+        ].join("; "),
+      )
     case "hello-unheard":
       return line(
         event.expectTaken ? "debug" : "warn",

@@ -28,8 +28,8 @@ export interface EndpointSettings {
   bootGapMs: number
   /** Server: bytes that may wait of what boards send by IP tag, for each client. */
   tagBufferBytes: number
-  /** Server: names of more boards than the target, each served for itself. */
-  boards?: readonly string[]
+  /** Server: names of more boards than the target, each served for itself; "all": those that the machine tells of. */
+  boards?: readonly string[] | "all"
   /** Server: the BMP that is served too, SCP only. */
   bmp?: string
   /**

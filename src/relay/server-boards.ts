@@ -2,12 +2,22 @@
 import type { Channel, Event } from "../observe/events.ts"
 import type { Observer } from "../observe/observer.ts"
 import { MuxNotice } from "../protocol/mux.ts"
+import type { Timer } from "../transport/clock.ts"
 import type { Link } from "../transport/link.ts"
 import type { Notice } from "../transport/mux-connection.ts"
 import { type BoardInfo, encodeBoardList, MAX_BOARDS } from "./board-list.ts"
 import { type BoardService, serveBoard } from "./board-service.ts"
 import type { EndpointContext, EndpointSettings } from "./endpoint.ts"
+import { findBoards } from "./find-boards.ts"
 import { UnbootedBoards } from "./unbooted-boards.ts"
+
+/** Time between two looks at the machine, milliseconds. */
+const LOOK_GAP_MS = 1_000
+
+/** The first two octets: the boards of a machine are in one 192.168.0.0/16. */
+function networkOf(address: string): string {
+  return address.split(".").slice(0, 2).join(".")
+}
 
 /** All boards that a server serves; the first is what plain UDP and Python's framing get. */
 export class ServerBoards {
@@ -17,13 +27,19 @@ export class ServerBoards {
   readonly #unbooted = new UnbootedBoards()
   readonly #tell: (notice: Notice) => void
   readonly #first: BoardService
+  /** Boards that the machine told of and that are not served, as they have been told. */
+  #ignored: ReadonlySet<string> = new Set()
+  #looking = false
+  #lookTimer: Timer | undefined
+  #lookNotBefore = Number.NEGATIVE_INFINITY
+  #closed = false
 
   constructor(settings: EndpointSettings, context: EndpointContext, tell: (notice: Notice) => void) {
     this.#settings = settings
     this.#context = { ...context, observer: this.#watching(context.observer) }
     this.#tell = tell
     this.#first = this.#serve(settings.target, "board")
-    for (const name of settings.boards ?? []) this.#serve(name, "board")
+    if (Array.isArray(settings.boards)) for (const name of settings.boards) this.#serve(name, "board")
     if (settings.bmp !== undefined) this.#serve(settings.bmp, "bmp")
   }
 
@@ -41,7 +57,9 @@ export class ServerBoards {
 
   /** A client's notice. */
   noticed(notice: Notice, answer: (notice: Notice) => void): void {
-    if (notice.kind === MuxNotice.boardsWanted) answer(this.#list())
+    if (notice.kind !== MuxNotice.boardsWanted) return
+    answer(this.#list())
+    this.#lookSoon()
   }
 
   /** A beacon has come from `host`. */
@@ -60,6 +78,8 @@ export class ServerBoards {
   }
 
   close(): void {
+    this.#closed = true
+    this.#lookTimer?.cancel()
     for (const service of this.#services.values()) service.close()
   }
 
@@ -83,6 +103,36 @@ export class ServerBoards {
     return { kind: MuxNotice.boards, board: "", payload: encodeBoardList(boards) }
   }
 
+  /** With --boards all: asks the machine for its boards, now or when the last time is a moment ago. */
+  #lookSoon(): void {
+    if (this.#settings.boards !== "all" || this.#lookTimer || this.#closed) return
+    const { clock } = this.#context
+    this.#lookTimer = clock.after(Math.max(0, this.#lookNotBefore - clock.now()), () => {
+      this.#lookTimer = undefined
+      this.#lookNotBefore = clock.now() + LOOK_GAP_MS
+      if (this.#looking) this.#lookSoon()
+      else void this.#look()
+    })
+  }
+
+  async #look(): Promise<void> {
+    this.#looking = true
+    const found = await findBoards(this.#first.dialScp(), this.#context.clock)
+    this.#looking = false
+    const here = this.#first.info.host
+    if (!found || this.#closed || here === undefined) return
+    const others = found.filter((address) => !this.has(address))
+    // Whoever booted the machine decides what it says: it must not aim the relay at other networks.
+    const near = others.filter((address) => networkOf(address) === networkOf(here))
+    const far = others.filter((address) => networkOf(address) !== networkOf(here))
+    for (const address of near) if (this.#services.size < MAX_BOARDS) this.#serve(address, "board")
+    if (near.length > 0 || far.some((address) => !this.#ignored.has(address))) {
+      this.#context.observer.event({ type: "boards-found", board: this.#first.info.name, served: near, ignored: far })
+    }
+    this.#ignored = new Set(far)
+    if (near.length > 0) this.#tell(this.#list())
+  }
+
   /** A board that answers is booted: its next beacon is news again. */
   #watching(observer: Observer): Observer {
     return {
@@ -92,6 +142,8 @@ export class ServerBoards {
           if (host !== undefined) this.#unbooted.booted(host)
         }
         observer.event(event)
+        // A machine that has just been booted has other boards, perhaps.
+        if (event.type === "boot-answered" || (event.type === "board-version" && !event.booting)) this.#lookSoon()
         // Clients know the boards by the addresses that the machine tells programs.
         if (event.type === "resolved" && this.#services.has(event.name)) this.#tell(this.#list())
       },

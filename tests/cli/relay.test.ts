@@ -125,6 +125,7 @@ describe("the relay's own options", () => {
     expect((await settingsOf("-s board")).boards).toEqual([])
     const server = await settingsOf("-s 192.0.2.1 --boards 192.0.2.9,board-3 --bmp 192.0.2.0 --allow 192.0.2.0/24")
     expect([server.boards, server.bmp]).toEqual([["192.0.2.9", "board-3"], "192.0.2.0"])
+    expect((await settingsOf("-s board --boards all")).boards).toBe("all")
     const client = await settingsOf("-c server --address 192.0.2.9=127.0.0.9 --address board-3=127.0.0.7")
     expect(Object.fromEntries(client.addresses!)).toEqual({ "192.0.2.9": "127.0.0.9", "board-3": "127.0.0.7" })
   })

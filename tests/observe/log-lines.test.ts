@@ -77,6 +77,10 @@ const SAMPLES: { [T in Event["type"]]: readonly [Level, Omit<Extract<Event, { ty
     ["warn", { address: "0.0.0.0:54321", detail: "EADDRINUSE", retryMs: 30_000, expectTaken: false }],
     ["debug", { address: "0.0.0.0:54321", detail: "EADDRINUSE", retryMs: 30_000, expectTaken: true }],
   ],
+  "boards-found": [
+    ["info", { board, served: ["192.0.2.9", "192.0.2.17"], ignored: [] }],
+    ["warn", { board, served: [], ignored: ["198.51.100.9"] }],
+  ],
   "hello-listening": [["info", { address: "0.0.0.0:54321" }]],
   "board-address": [
     ["info", { board: "192.0.2.1", kind: "board", address: "127.0.0.1" }],

@@ -7,6 +7,7 @@ import { Command, decodeScpReply, Result } from "../../src/protocol/scp.ts"
 import type { AddressBook } from "../../src/relay/address-book.ts"
 import { openSocket } from "../../src/transport/udp-socket.ts"
 import { Application } from "../support/application.ts"
+import { readCapturedBoot } from "../support/captured-boot.ts"
 import { readRequest, scpRequest, verRequest } from "../support/scp-requests.ts"
 import { startSeveralBoards } from "../support/several-boards.ts"
 import { closing, manyLoopbacks, plain } from "../support/udp.ts"
@@ -90,6 +91,27 @@ describe.if(manyLoopbacks)("several boards behind one client", () => {
     await until(() => all.clientObserver.of("board-no-address").length === 1, "the complaint")
     expect(all.clientObserver.of("board-no-address")[0]).toMatchObject({ board: "127.41.0.2", address: "127.41.1.2" })
     expect(all.localOf("127.41.0.3")).toBe("127.41.1.3")
+  })
+
+  test("with --boards all the server asks the machine for its boards, also when it is booted later", async () => {
+    const server = { boards: "all" as const }
+    {
+      await using all = await startSeveralBoards({ host: HOST, bind: BIND, server })
+      expect(all.machine.board.hosts.map((host) => all.localOf(host))).toEqual([
+        "127.41.1.1",
+        "127.41.1.2",
+        "127.41.1.3",
+      ])
+      expect(all.serverObserver.of("boards-found")).toEqual([
+        { type: "boards-found", board: HOST, served: ["127.41.0.2", "127.41.0.3"], ignored: [] },
+      ])
+    }
+    const board = { booted: false, silentMs: 50, bootingMs: 50 }
+    await using all = await startSeveralBoards({ host: HOST, bind: BIND, board, server }, 1)
+    using program = await Application.open(all.clientSettings.bootPort, BIND)
+    const { sent } = await readCapturedBoot("rig-boot-spin5")
+    for (const { service, payload } of sent) if (service === "boot") program.send(payload)
+    await until(() => all.localOf("127.41.0.3") !== undefined, "the boards of the booted machine", 10_000)
   })
 
   test("a board that the server does not serve is told of when a program reads its address", async () => {
