@@ -1,13 +1,17 @@
 import { describe, expect, test } from "bun:test"
+import { freePorts } from "../../scripts/lib/free-port.ts"
 import { getMachineInfo } from "../../src/connections/machine-info.ts"
 import { SCAMPConnection } from "../../src/connections/scamp-connection.ts"
 import { SCPRequestPipeLine } from "../../src/connections/scp-request-pipeline.ts"
 import { HELLO } from "../../src/fake-board/board.ts"
 import { Command, decodeScpReply, Result } from "../../src/protocol/scp.ts"
 import type { AddressBook } from "../../src/relay/address-book.ts"
+import { Resolver } from "../../src/transport/resolver.ts"
+import { TcpCarrier } from "../../src/transport/tcp-dial.ts"
 import { openSocket } from "../../src/transport/udp-socket.ts"
 import { Application } from "../support/application.ts"
 import { readCapturedBoot } from "../support/captured-boot.ts"
+import { testContext } from "../support/chain.ts"
 import { readRequest, scpRequest, verRequest } from "../support/scp-requests.ts"
 import { startSeveralBoards } from "../support/several-boards.ts"
 import { closing, manyLoopbacks, plain } from "../support/udp.ts"
@@ -126,6 +130,45 @@ describe.if(manyLoopbacks)("several boards behind one client", () => {
   })
 })
 
+describe.if(manyLoopbacks)("a flow of a mux connection", () => {
+  test("to a board that the server does not serve, or to boot a BMP, is refused and nothing is sent", async () => {
+    const bmp = "127.41.0.9"
+    await using all = await startSeveralBoards({
+      host: HOST,
+      bind: BIND,
+      board: { bmp: { host: bmp } },
+      server: { bmp },
+    })
+    const context = testContext()
+    const carrier = closing(
+      new TcpCarrier({
+        ...context,
+        resolver: closing(new Resolver({ ...context, name: "127.0.0.1" })),
+        port: all.serverSettings.scpTunnelPort,
+        channel: "scp",
+        matcher: { requested() {}, ownerOf: () => undefined, forget() {} },
+      }),
+    )
+    const reasons: string[] = []
+    for (const [board, channel] of [
+      ["127.41.0.77", "scp"],
+      ["198.51.100.1", "boot"],
+      [bmp, "boot"],
+    ] as const) {
+      const link = carrier.dialBoard(board, channel)("127.0.0.1:4000")
+      link.onClose = ({ code, detail }) => reasons.push(`${code} ${detail}`)
+      link.onDatagram = () => reasons.push("an answer")
+      link.send(verRequest(1))
+    }
+    await until(() => reasons.length === 3, "three refusals")
+    expect(reasons.toSorted()).toEqual([
+      "refused 127.41.0.9 is a BMP and takes no boots",
+      "refused this server has no board 127.41.0.77",
+      "refused this server has no board 198.51.100.1",
+    ])
+  })
+})
+
 describe.if(manyLoopbacks)("a BMP behind the relay", () => {
   test("has an address of its own, takes no boots, and is switched once, however often POWER is asked for", async () => {
     const bmp = "127.41.0.9"
@@ -171,6 +214,20 @@ describe.if(manyLoopbacks)("the beacon of an unbooted board", () => {
     expect(all.serverObserver.of("board-unbooted")).toEqual([
       { type: "board-unbooted", board: "127.41.0.2", served: true },
     ])
+  })
+
+  test("is told apart from boots where the server takes boots at the beacons' port", async () => {
+    const [port] = (await freePorts(1)) as [number]
+    const server = { bootPort: port, bootTunnelPort: port }
+    await using all = await startSeveralBoards({ host: HOST, bind: BIND, server, client: { bootTunnelPort: port } })
+    const rom = await plain("127.41.0.3")
+    rom.socket.send(HELLO, port, "127.0.0.1")
+    await until(() => all.serverObserver.of("board-unbooted").length === 1, "the beacon")
+    expect(all.server.counts.flows).toBe(0)
+    const program = await plain("127.41.9.9")
+    program.socket.send(HELLO, port, "127.0.0.1")
+    await until(() => all.server.counts.flows === 1, "the boot")
+    expect(all.serverObserver.of("board-unbooted")).toHaveLength(1)
   })
 
   test("does not keep anything from working where its port is taken", async () => {
