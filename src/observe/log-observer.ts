@@ -67,6 +67,12 @@ function repeatKey(event: Event): string | undefined {
     case "boot-refused":
     case "boot-mixed":
       return `${event.type} ${hostOf(event.application)}`
+    case "tag-set":
+    case "tag-refused":
+    case "reverse-port-taken":
+      return `${event.type} ${hostOf(event.application)}`
+    case "tag-taken":
+      return `${event.type} ${hostOf(event.by)}`
     case "board-version":
       return `${event.type} ${event.board}`
     case "board-unbooted":

@@ -53,6 +53,9 @@ export interface TagRouting {
   close(): void
 }
 
+/** Paths at once, those that wait for the board to forget them included: sixteen tags, over and over. */
+export const PATH_LIMIT = 256
+
 /** A path and what waits for it. */
 interface PathState {
   path: BoardPath | undefined
@@ -141,8 +144,9 @@ class Routing implements TagRouting {
       else this.#refuse(link, request, datagram)
     }
     const state = this.#paths.get(path)
-    if (state?.path) send(state.path)
-    else state?.waiting.set(request.sequence, send)
+    if (!state) send(undefined)
+    else if (state.path) send(state.path)
+    else state.waiting.set(request.sequence, send)
   }
 
   /** A reply on its way to `link`'s program; what it is to be told. */
@@ -210,6 +214,8 @@ class Routing implements TagRouting {
   }
 
   async #open(id: number, port: number): Promise<void> {
+    // Without a state its request is refused.
+    if (this.#paths.size >= PATH_LIMIT) return
     const state: PathState = { path: undefined, waiting: new Map() }
     this.#paths.set(id, state)
     let path: BoardPath | undefined
@@ -249,7 +255,7 @@ class Routing implements TagRouting {
   #refuse(link: RoutedLink, request: TagRequest, datagram: Uint8Array): void {
     const { observer, clock, board } = this.#options
     const { application } = link.flow
-    const detail = "this machine has no more sockets"
+    const detail = this.#paths.size >= PATH_LIMIT ? "too many tags in a minute" : "this machine has no more sockets"
     observer.event({ type: "tag-refused", board, application, tag: request.tag, detail })
     this.#do(this.#router.answered(link.flow.id, request.sequence, false, undefined, clock.now()).actions)
     link.toProgram(refusal(datagram))

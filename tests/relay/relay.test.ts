@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import type { Stage } from "../../src/relay/flow.ts"
+import type { Flow, Stage } from "../../src/relay/flow.ts"
 import { RELAY_LIMITS, Relay, type RelayLimits } from "../../src/relay/relay.ts"
 import { StageLink } from "../../src/relay/stage-link.ts"
 import type { CloseReason, Link } from "../../src/transport/link.ts"
@@ -23,7 +23,11 @@ function listen(link: Link): End {
 }
 
 /** A relay between two memory listeners: `application()` arrives at one, `boards` are what it dials at the other. */
-function setup(limits: Partial<RelayLimits> = {}, stages: readonly Stage[] = []) {
+function setup(
+  limits: Partial<RelayLimits> = {},
+  stages: readonly Stage[] = [],
+  keeps?: (flow: Flow) => boolean | Promise<boolean>,
+) {
   const clock = new FakeClock()
   const observer = new RecordingObserver()
   const context = { clock, random: seededRandom(1), drops: observer }
@@ -42,6 +46,7 @@ function setup(limits: Partial<RelayLimits> = {}, stages: readonly Stage[] = [])
     clock,
     observer,
     limits: { ...RELAY_LIMITS, ...limits },
+    ...(keeps && { keeps }),
   })
   near.onLink = relay.accept
   return {
@@ -255,5 +260,40 @@ describe("Relay", () => {
       "1 1 127.0.0.1:4000 via 192.0.2.7:5000 192.0.2.7",
       "2 1 127.0.0.1:4000 via 192.0.2.7:5000 192.0.2.7",
     ])
+  })
+})
+
+describe("a flow that is kept", () => {
+  test("outlives its idle time for as long as somebody says so", () => {
+    let wanted = true
+    const { clock, application, say, ended } = setup({ idleTimeoutMs: 1_000 }, [], () => wanted)
+    say(application("a:1"), "hello")
+    clock.advance(10_000)
+    expect(ended()).toEqual([])
+    wanted = false
+    clock.advance(1_200)
+    expect(ended()).toEqual(["a:1 idle"])
+  })
+
+  test("is asked about once at a time where the answer takes a while, and ends if it is no", async () => {
+    const asked: PromiseWithResolvers<boolean>[] = []
+    const keeps = (): Promise<boolean> => {
+      const answer = Promise.withResolvers<boolean>()
+      asked.push(answer)
+      return answer.promise
+    }
+    const { clock, application, say, ended } = setup({ idleTimeoutMs: 1_000 }, [], keeps)
+    say(application("a:1"), "hello")
+    clock.advance(1_500)
+    expect(asked).toHaveLength(1)
+    asked[0]!.resolve(true)
+    await asked[0]!.promise
+    clock.advance(1_000)
+    expect(asked).toHaveLength(2)
+    expect(ended()).toEqual([])
+    asked[1]!.resolve(false)
+    await asked[1]!.promise
+    await Promise.resolve()
+    expect(ended()).toEqual(["a:1 idle"])
   })
 })
