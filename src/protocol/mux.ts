@@ -55,8 +55,8 @@ export const MuxNotice = {
   /** Server to client: its boards, in answer and whenever they change. Payload: UTF-8 JSON, see relay/board-list.ts. */
   boards: 2,
 } as const
-/** Longest payload of a notice: a list of 48 boards, or a beacon, with room to spare. */
-export const MUX_MAX_NOTICE = 16_384
+/** Longest payload of a notice: a list of 64 boards with the longest names that there are, or a beacon. */
+export const MUX_MAX_NOTICE = 32_768
 
 /** Which service of a board a flow uses, on the wire. */
 export const MuxChannel = { scp: 0, boot: 1 } as const

@@ -34,8 +34,8 @@ export function decodeBoardList(payload: Uint8Array): BoardInfo[] | undefined {
   const boards: BoardInfo[] = []
   for (const entry of list as unknown[]) {
     const { name, kind, host } = (entry ?? {}) as Record<string, unknown>
-    // Names get into logs and files: nothing but what a host name or an address is made of.
-    if (typeof name !== "string" || name.length > MAX_NAME || !/^[\w.:%-]+$/.test(name)) return undefined
+    // Names get into logs and files: nothing that steers a terminal or cannot be seen.
+    if (typeof name !== "string" || name.length > MAX_NAME || !/^[^\p{C}\p{Z}]+$/u.test(name)) return undefined
     if (kind !== "board" && kind !== "bmp") continue
     if (boards.some((board) => board.name === name)) continue
     boards.push({ name, kind, ...(typeof host === "string" && isIPv4(host) && { host }) })

@@ -45,7 +45,7 @@ const purposes: Record<string, string> = {
   "server/scp": "the server listens there for its clients' SCP",
   "server/boot": "the server listens there for its clients' boots",
   "client/scp": "the client listens there in place of the board, for SCP",
-  "client/boot": "the client listens there in place of the board, for boots",
+  "client/boot": "the client listens there in place of the board, for boots (without them: --no-boot-listener)",
 }
 
 /** A port is taken: which, who needs it and how to choose another. */

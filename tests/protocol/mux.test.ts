@@ -148,7 +148,7 @@ describe("the mux codec", () => {
     expect(() => encodeData(1, new Uint8Array(MUX_MAX_PAYLOAD + 1))).toThrow(RangeError)
   })
 
-  test("encodeNotice() takes 16,384 bytes and throws RangeError for one more", () => {
+  test("encodeNotice() takes 32,768 bytes and throws RangeError for one more", () => {
     const most = new Uint8Array(MUX_MAX_NOTICE)
     expect(run([encodeNotice(1, "é".repeat(200), most)]).frames).toHaveLength(1)
     expect(() => encodeNotice(1, "", new Uint8Array(MUX_MAX_NOTICE + 1))).toThrow(RangeError)
@@ -217,7 +217,7 @@ describe("MuxDecoder", () => {
     ["a ping of 65 bytes", raw(4, new Uint8Array(65), 0)],
     ["a notice cut short in its board's name", raw(7, Uint8Array.of(0, 2, 65), 0)],
     ["an empty notice", raw(7, new Uint8Array(0), 0)],
-    ["a notice of 16,385 bytes", raw(7, new Uint8Array(2 + MUX_MAX_NOTICE + 1), 0)],
+    ["a notice of 32,769 bytes", raw(7, new Uint8Array(2 + MUX_MAX_NOTICE + 1), 0)],
     ["a pong of 65 bytes", raw(5, new Uint8Array(65), 0)],
   ])("ends at %s: what came before counts, nothing after it does", (_what, bad) => {
     const decoder = new MuxDecoder()

@@ -8,6 +8,7 @@ const BOARDS: BoardInfo[] = [
   { name: "board.example", kind: "board" },
   { name: "192.0.2.9", kind: "board", host: "192.0.2.9" },
   { name: "2001:db8::1", kind: "bmp" },
+  { name: "плата.example", kind: "board" },
 ]
 const decode = (value: unknown) => decodeBoardList(utf8(JSON.stringify(value)))
 
@@ -18,7 +19,7 @@ describe("the list of boards", () => {
 
   test("fits into a notice, however long the names are", () => {
     const longest = Array.from({ length: MAX_BOARDS }, (_, index) => ({
-      name: `${index}`.padStart(190, "b"),
+      name: `${index}`.padStart(253, "b"),
       kind: "board" as const,
       host: "192.168.240.240",
     }))
@@ -30,6 +31,7 @@ describe("the list of boards", () => {
     ["no list", utf8("{}")],
     ["null", utf8("null")],
     ["a name that could steer a terminal", encodeBoardList([{ name: "a\x1b[2J", kind: "board" }])],
+    ["a name with a space", encodeBoardList([{ name: "a b", kind: "board" }])],
     ["an empty name", encodeBoardList([{ name: "", kind: "board" }])],
     ["too many", encodeBoardList(new Array(MAX_BOARDS + 1).fill(BOARDS[0]))],
   ])("is refused: %s", (_what, payload) => {
