@@ -26,6 +26,8 @@ function declare(commands: readonly Command[]): CAC {
     const declared = program.command(`${command.name} ${command.positionals}`.trim(), command.summary)
     for (const spec of [...command.options, ...COMMON]) {
       declared.option(notation(spec), spec.description, spec.default === undefined ? {} : { default: spec.default })
+      // cac says "(default: true)" of every --no-x, which reads as the contrary of what it means.
+      if (spec.default === undefined) delete declared.options.at(-1)?.config.default
     }
     for (const example of command.examples ?? []) declared.example(example)
   }

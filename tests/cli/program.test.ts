@@ -99,6 +99,13 @@ describe("runProgram()", () => {
   })
 })
 
+test("the help gives no default for flags that switch something off", async () => {
+  await runProgram(["--help"], commands, new FakeIo())
+  const said = info.mock.calls.flat().join("\n")
+  expect(said).toContain("--no-scp-guard")
+  expect(said).not.toContain("default: true")
+})
+
 test("every command has a help that names each of its options and its examples", async () => {
   for (const command of commands) {
     info.mockClear()
