@@ -4,7 +4,10 @@ import { getMachineInfo } from "../../src/connections/machine-info.ts"
 import { SCAMPConnection } from "../../src/connections/scamp-connection.ts"
 import { SCPRequestPipeLine } from "../../src/connections/scp-request-pipeline.ts"
 import { HELLO } from "../../src/fake-board/board.ts"
+import { parsePlacedProgram } from "../../src/fake-board/shape-options.ts"
+import { encodeIptagRequest } from "../../src/protocol/iptag.ts"
 import { Command, decodeScpReply, Result } from "../../src/protocol/scp.ts"
+import { encodeSdp } from "../../src/protocol/sdp.ts"
 import type { AddressBook } from "../../src/relay/address-book.ts"
 import { Resolver } from "../../src/transport/resolver.ts"
 import { TcpCarrier } from "../../src/transport/tcp-dial.ts"
@@ -14,6 +17,7 @@ import { readCapturedBoot } from "../support/captured-boot.ts"
 import { testContext } from "../support/chain.ts"
 import { readRequest, scpRequest, verRequest } from "../support/scp-requests.ts"
 import { startSeveralBoards } from "../support/several-boards.ts"
+import { iptag, TagProgram } from "../support/tag-program.ts"
 import { closing, manyLoopbacks, plain } from "../support/udp.ts"
 import { until } from "../support/until.ts"
 
@@ -97,6 +101,35 @@ describe.if(manyLoopbacks)("several boards behind one client", () => {
     expect(all.localOf("127.41.0.3")).toBe("127.41.1.3")
   })
 
+  test.each([
+    ["-t", { bootViaTcp: true, sdpViaTcp: false }],
+    ["-T", { bootViaTcp: false, sdpViaTcp: true }],
+  ])(
+    "what each board sends by the same IP tag comes from that board's address here, over %s",
+    async (_mode, client) => {
+      const programs = ["0,0,5=echo", "8,4,5=echo", "4,8,5=echo"].map(parsePlacedProgram)
+      await using all = await startSeveralBoards({ host: HOST, bind: BIND, board: { programs }, client })
+      const port = all.clientSettings.scpPort
+      for (const [board, [destX, destY]] of [
+        [0, 0],
+        [8, 4],
+        [4, 8],
+      ].entries() as Iterable<[number, [number, number]]>) {
+        const local = all.localOf(all.machine.board.hosts[board]!)!
+        using program = await TagProgram.open(port, local)
+        // To the board's own Ethernet chip: 255,255 is the first board's, whichever board is asked.
+        const words = encodeIptagRequest(iptag({ tag: 1, port: program.receiver.port, strip: true }))
+        program.scp.send(scpRequest({ sequence: 1, command: Command.IPTAG, sdp: toChip(destX, destY), ...words }))
+        expect(decodeScpReply((await program.scp.next())!)?.result).toBe(Result.OK)
+        const header = { flags: 7, tag: 1, destPort: 1, destCpu: 5, srcPort: 7, srcCpu: 31, srcX: 0, srcY: 0 }
+        const text = `from board ${board}`
+        program.scp.send(encodeSdp({ ...header, destX, destY }, new TextEncoder().encode(text)))
+        const received = await program.receiver.next()
+        expect([received?.text, received?.from]).toEqual([text, `${local}:${port}`])
+      }
+    },
+  )
+
   test("with --boards all the server asks the machine for its boards, also when it is booted later", async () => {
     const server = { boards: "all" as const }
     {
@@ -124,7 +157,7 @@ describe.if(manyLoopbacks)("several boards behind one client", () => {
     using program = await Application.open(all.clientSettings.scpPort, BIND)
     program.send(scpRequest({ sequence: 1, command: Command.INFO }))
     expect(decodeScpReply((await program.next())!)?.result).toBe(Result.OK)
-    program.send(scpRequest({ sequence: 2, command: Command.INFO, sdp: infoOf(8, 4) }))
+    program.send(scpRequest({ sequence: 2, command: Command.INFO, sdp: toChip(8, 4) }))
     await program.next()
     expect(all.clientObserver.of("board-elsewhere")).toMatchObject([{ address: "127.41.0.2" }])
   })
@@ -244,5 +277,5 @@ describe.if(manyLoopbacks)("the beacon of an unbooted board", () => {
 })
 
 const fromHost = { flags: 0x87, tag: 0xff, destPort: 0, destCpu: 0, srcPort: 7, srcCpu: 31, srcX: 0, srcY: 0 }
-const infoOf = (destX: number, destY: number) => ({ ...fromHost, destX, destY })
+const toChip = (destX: number, destY: number) => ({ ...fromHost, destX, destY })
 const bmpBoard0 = () => ({ ...fromHost, destX: 0, destY: 0 })
