@@ -19,8 +19,17 @@ for (const kind of ["uncaughtException", "unhandledRejection"] as const) {
   })
 }
 
+// A log that cannot be written (a full disk, a journal that went away) costs nothing but the log. Without a listener the
+// failed write is a fault, telling the fault is another failed write, and so on for ever.
+process.stderr.on("error", () => {})
+process.stdout.on("error", () => {})
+let lostOutput: Error | undefined
+
 const io: CommandIo = {
-  stdout: (text) => void process.stdout.write(text),
+  stdout: (text) =>
+    void process.stdout.write(text, (error) => {
+      lostOutput ??= error ?? undefined
+    }),
   stderr: (text) => void process.stderr.write(text),
   isTerminal: process.stderr.isTTY === true,
   env: process.env,
@@ -30,4 +39,9 @@ const io: CommandIo = {
 process.exitCode = await runProgram(process.argv.slice(2), commands, io)
 // Sockets that are still closing must not hold the process; output that is still being written may.
 await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((done) => stream.write("", done))))
+// A reader who has seen enough (`| head`) is no failure.
+if (lostOutput && (lostOutput as NodeJS.ErrnoException).code !== "EPIPE") {
+  process.stderr.write(`spinnaker-relay: cannot write the output: ${lostOutput.message}\n`)
+  process.exitCode ||= 1
+}
 process.exit()

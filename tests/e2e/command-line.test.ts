@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test"
 import packageJson from "../../package.json" with { type: "json" }
 import { Application } from "../support/application.ts"
-import { type Child, freePorts, startBoard, startRelay } from "../support/relay-process.ts"
+import { type Child, freePorts, relayCommand, startBoard, startChild, startRelay } from "../support/relay-process.ts"
 import { verRequest } from "../support/scp-requests.ts"
 
 /** Runs to its end; a mistake must not wait for anything. */
@@ -93,6 +93,28 @@ describe("spinnaker-relay", () => {
     program.send(verRequest(2))
     expect(await program.next(2_000)).toBeDefined()
     await server.waitForLine(/answers again/)
+  })
+
+  test.if(process.platform === "linux")("goes on when its log cannot be written, as on a full disk", async () => {
+    await using board = await startBoard(["--booted"])
+    const [scp, boot] = (await freePorts(2)) as [number, number]
+    const args = ["-s", "127.0.0.1", "--bind", "127.0.0.1", "--scp-port", `${board.scp.port}`]
+    const tunnel = ["--scp-tunnel-port", `${scp}`, "--boot-tunnel-port", `${boot}`]
+    await using server = startChild(["sh", "-c", 'exec "$@" 2>/dev/full', "sh", ...relayCommand(), ...args, ...tunnel])
+    let answers = 0
+    for (let sequence = 1; sequence <= 40 && answers < 5; sequence++) {
+      using program = await Application.open(scp)
+      program.send(verRequest(sequence))
+      if (await program.next(250)) answers++
+    }
+    expect(answers).toBe(5)
+    await stopsAtOnce(server, "SIGTERM")
+  })
+
+  test.if(process.platform === "linux")("ends with 1 when what was asked for cannot be written", async () => {
+    await using child = startChild(["sh", "-c", 'exec "$@" >/dev/full', "sh", ...relayCommand(), "--version"])
+    expect(await child.exited).toBe(1)
+    expect(child.stderr).toEqual([expect.stringMatching(/^spinnaker-relay: cannot write the output: .*ENOSPC/)])
   })
 
   test("says once that an open server is open, and nothing of the kind with --allow", async () => {
