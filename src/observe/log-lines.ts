@@ -15,6 +15,28 @@ const seconds = (ms: number): string => (ms < 9_950 ? `${(ms / 1000).toFixed(1)}
 const again = (retryMs: number): string => `trying again in ${seconds(retryMs)}`
 const service = (channel: string): string => (channel === "boot" ? "boot" : channel === "scp" ? "SCP" : channel)
 
+/** System codes that a technician should not have to look up. */
+const CODES: Readonly<Record<string, string>> = {
+  EADDRNOTAVAIL: "this machine does not have that address",
+  EADDRINUSE: "another program has that port",
+  ECONNREFUSED: "nothing listens on that port",
+  EHOSTUNREACH: "nothing answers at that address",
+  ENETUNREACH: "this machine has no network that leads there",
+  ENETDOWN: "this machine's network is down",
+  EMFILE: "this program has as many sockets open as it may, raise the limit with ulimit -n or LimitNOFILE",
+  ENFILE: "this machine has as many files open as it may",
+  ENOTFOUND: "no such name is known",
+  EAI_AGAIN: "no name server answers",
+}
+/** Codes of trouble on this machine, where looking at the board would be of no use. */
+const OWN_TROUBLE: ReadonlySet<string> = new Set(["EADDRNOTAVAIL", "EMFILE", "ENFILE", "ENETDOWN", "ENETUNREACH"])
+
+/** "nothing listens on that port (ECONNREFUSED)". */
+function why(detail: string): string {
+  const words = CODES[detail]
+  return words ? `${words} (${detail})` : detail
+}
+
 /** "1, 4, 19 and 7 more". */
 function some(numbers: readonly number[]): string {
   const shown = numbers.slice(0, 8).join(", ")
@@ -37,7 +59,7 @@ export function logLine(event: Event): LogLine {
         `${event.role} listening for ${service(event.channel)} on ${event.carrier.toUpperCase()} ${event.address}`,
       )
     case "listen-waiting":
-      return line("warn", `cannot listen on ${event.address} yet: ${event.detail}; ${again(event.retryMs)}`)
+      return line("warn", `cannot listen on ${event.address} yet: ${why(event.detail)}; ${again(event.retryMs)}`)
     case "listen-reopened":
       return line("warn", `the system closed the socket on ${event.address}: opened again`)
     case "open-to-all":
@@ -73,11 +95,14 @@ export function logLine(event: Event): LogLine {
         `more than ${event.limit} ${service(event.channel)} flows at once: the quietest ones end; allow more with --max-flows`,
       )
     case "resolve-failed":
-      return line("warn", `cannot find the address of ${event.name}: ${event.detail}; ${again(event.retryMs)}`)
+      return line("warn", `cannot find the address of ${event.name}: ${why(event.detail)}; ${again(event.retryMs)}`)
     case "resolved":
       return line("info", `${event.name} is ${event.host}`)
     case "target-unreachable":
-      return line("warn", `${event.target} cannot be reached: ${event.detail}; check its power, cable and address`)
+      return line(
+        "warn",
+        `${event.target} cannot be reached: ${why(event.detail)}${OWN_TROUBLE.has(event.detail) ? "" : "; check its power, cable and address"}`,
+      )
     case "target-back":
       return line("info", `${event.target} answers again`)
     case "peer-connected":
@@ -115,7 +140,7 @@ export function logLine(event: Event): LogLine {
     case "boot-incomplete":
       return line(
         "warn",
-        `boot of ${event.board} by ${event.application} is incomplete: ${event.missing.length} of ${event.total} blocks never came (${some(event.missing)}); boot over TCP with -t on both ends`,
+        `boot of ${event.board} by ${event.application} is incomplete: ${event.missing.length} of ${event.total} blocks never came (${some(event.missing)}); boot over TCP: give the client -t (a Python server too)`,
       )
     case "boot-resent":
       return line("info", `sent the boot to ${event.target} again from its start (${event.datagrams} datagrams)`)
@@ -124,7 +149,7 @@ export function logLine(event: Event): LogLine {
     case "boot-unfinished":
       return line(
         "warn",
-        `boot of ${event.board} by ${event.application} stopped: ${event.blocks} blocks came, ${event.lost} never did; boot over TCP with -t on both ends`,
+        `boot of ${event.board} by ${event.application} stopped: ${event.blocks} blocks came, ${event.lost} never did; boot over TCP: give the client -t (a Python server too)`,
       )
     case "boot-refused":
       return line(

@@ -174,6 +174,26 @@ describe("logLine()", () => {
     )
   })
 
+  test("puts the system's codes in words, and blames no board for this machine's own trouble", () => {
+    const text = (event: Event) => logLine(event).text
+    const unreachable = (detail: string) => text({ type: "target-unreachable", target, detail })
+    expect(unreachable("ECONNREFUSED")).toContain("nothing listens on that port (ECONNREFUSED); check its power")
+    expect(unreachable("EMFILE")).toMatch(/sockets.*LimitNOFILE \(EMFILE\)$/)
+    expect(unreachable("ENETUNREACH")).toMatch(/no network that leads there \(ENETUNREACH\)$/)
+    expect(unreachable("EODD")).toContain("cannot be reached: EODD; check")
+    expect(text({ type: "listen-waiting", address: peer, detail: "EADDRNOTAVAIL", retryMs: 1 })).toContain(
+      "this machine does not have that address (EADDRNOTAVAIL); trying again",
+    )
+    expect(text({ type: "resolve-failed", name: board, detail: "EAI_AGAIN", retryMs: 1 })).toContain(
+      "no name server answers (EAI_AGAIN)",
+    )
+  })
+
+  test("says what cures an incomplete boot, as the README does: -t on the client is enough", () => {
+    const { text } = logLine({ type: "boot-incomplete", board, application, missing: [1], total: 27 })
+    expect(text).toContain("give the client -t")
+  })
+
   test("gives seconds as people read them", () => {
     const after = (ms: number) => logLine({ type: "connected", target, protocol: "mux", afterMs: ms }).text
     expect(after(0)).toContain("0.0 s")
