@@ -27,7 +27,7 @@ async function runDiscover(parsed: Parsed, io: CommandIo): Promise<number> {
   const seconds = numberOption(parsed, "time", { min: 0, max: 86_400 })
   const label = `${localHost}:${localPort}`
   const connection = await inWords(io, { what: "Listening for beacons", label }, () =>
-    IPAddressesConnection.open({ localHost, localPort, sourcePort }),
+    IPAddressesConnection.open({ localHost, localPort, sourcePort, joins: true }),
   )
   await using listening = connection
   io.stderr(

@@ -68,7 +68,7 @@ export async function identify(options: IdentifyOptions): Promise<Identity> {
 async function listen(options: IdentifyOptions, clock: Clock): Promise<IPAddressesConnection | SpinnmanIOException> {
   const { bootPort = BOOT_PORT, helloPort = BOOT_PORT } = options
   try {
-    return await IPAddressesConnection.open({ localPort: helloPort, sourcePort: bootPort, clock })
+    return await IPAddressesConnection.open({ localPort: helloPort, sourcePort: bootPort, joins: true, clock })
   } catch (error) {
     if (error instanceof SpinnmanIOException) return error
     throw error

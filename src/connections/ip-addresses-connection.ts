@@ -7,11 +7,13 @@ import { type ReceiveMethod, UDPConnection } from "./udp-connection.ts"
 export interface IPAddressesConnectionOptions extends UDPConnectionOptions {
   /** The port that beacons are sent from, 54321; other datagrams are nobody's. */
   readonly sourcePort?: number | undefined
+  /** Have the port beside programs that share it, such as this package's relay and fake board; not as SpiNNMan. Default false. */
+  readonly joins?: boolean | undefined
 }
 
 /**
- * A listener for the hello that a boot ROM sends every 4.1 s. There can be one on a machine: the port is not
- * shared, so a second one (or a relay on all addresses) makes `open` reject with SpinnmanIOException, EADDRINUSE.
+ * A listener for the hello that a boot ROM sends every 4.1 s. There can be one on a machine: unless
+ * it `joins`, a second one (or a relay on all addresses) makes `open` reject with SpinnmanIOException, EADDRINUSE.
  */
 export class IPAddressesConnection extends UDPConnection {
   readonly #sourcePort: number

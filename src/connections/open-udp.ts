@@ -47,7 +47,9 @@ export interface OpenedUdp {
 }
 
 /** Binds, resolves and connects; what every subclass's `open` begins with. */
-export async function openUdp(options: UDPConnectionOptions): Promise<OpenedUdp> {
+export async function openUdp(
+  options: UDPConnectionOptions & { readonly joins?: boolean | undefined },
+): Promise<OpenedUdp> {
   const { clock = systemClock, observer = silentObserver, ping = systemPing } = options
   const queue = new ReceiveQueue(clock, observer)
   const faults: OpenedUdp["faults"] = { code: undefined }
@@ -64,7 +66,10 @@ export async function openUdp(options: UDPConnectionOptions): Promise<OpenedUdp>
     onDrain() {},
   }
   try {
-    const socket = await openSocket({ host, port, ...(remote && { connect: remote }) }, owner)
+    const socket = await openSocket(
+      { host, port, joins: options.joins === true, ...(remote && { connect: remote }) },
+      owner,
+    )
     // SpiNNMan asks for 1 MiB; here as much as the relay itself does. It is no failure where the system says no.
     new ReceiveBuffers(observer).enlarge(socket)
     const local = { host: unmapHost(socket.address.address), port: socket.address.port }

@@ -3,6 +3,7 @@ import { silentObserver } from "../observe/observer.ts"
 import { type Address, formatAddress } from "../transport/address.ts"
 import { type Clock, systemClock } from "../transport/clock.ts"
 import { ReceiveBuffers } from "../transport/receive-buffer.ts"
+import { REUSE_ADDRESS } from "../transport/udp-socket.ts"
 import { FakeBoard } from "./board.ts"
 import { boardHosts, type FakeBoardOptions } from "./board-options.ts"
 
@@ -119,7 +120,7 @@ export class UdpBoard {
     const options = {
       hostname: host,
       port: free,
-      flags: shared ? SO_REUSEADDR : 0,
+      flags: shared ? REUSE_ADDRESS : 0,
       socket: {
         data: (own: Socket, datagram: Buffer, fromPort: number, fromHost: string) => {
           const to = { host, port: own.port }
@@ -206,9 +207,6 @@ export class UdpBoard {
     this.sendErrors++
   }
 }
-
-/** Bun's undocumented flag for SO_REUSEADDR, as uSockets has it. */
-const SO_REUSEADDR = 16
 
 /** `port`, or for 0 one that the system chooses; rejects with EADDRINUSE if somebody has it. */
 async function portIfFree(hostname: string, port: number): Promise<number> {

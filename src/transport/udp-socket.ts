@@ -40,16 +40,18 @@ export interface SocketAddresses {
    * already is refused all the same, so that two relays never share one by mistake.
    */
   readonly shared?: boolean
+  /** Binds beside sockets that are shared: broadcasts come to all of them, the rest to the most particular address. */
+  readonly joins?: boolean
 }
 
 /** Bun's undocumented flag of a UDP socket for SO_REUSEADDR; tests/runtime has the proof. */
-const REUSE_ADDRESS = 16
+export const REUSE_ADDRESS = 16
 
 /** Opens a socket; rejects with an Error that has a `code`. */
 export type OpenSocket = (addresses: SocketAddresses, owner: SocketOwner) => Promise<RawSocket>
 
 /** Opens one of Bun's. */
-export const openSocket: OpenSocket = async ({ host, port, connect, shared }, owner) => {
+export const openSocket: OpenSocket = async ({ host, port, connect, shared, joins }, owner) => {
   const socket = {
     data: (_socket: unknown, datagram: Uint8Array, senderPort: number, sender: string) =>
       owner.onDatagram(datagram, senderPort, sender),
@@ -57,7 +59,9 @@ export const openSocket: OpenSocket = async ({ host, port, connect, shared }, ow
     error: (...args: unknown[]) => owner.onError(errorCode(args.at(-1))),
   }
   // Uint8Array, not Buffer: a Buffer's slice() would share memory where everybody expects a copy.
-  const options = { hostname: host, port, binaryType: "uint8array" as const, socket }
+  // Windows would let a joining socket take the port from programs that share nothing.
+  const flags = joins && process.platform !== "win32" ? REUSE_ADDRESS : 0
+  const options = { hostname: host, port, binaryType: "uint8array" as const, socket, flags }
   if (shared && !connect) return openShared(options)
   const opened = connect
     ? await Bun.udpSocket<"uint8array">({ ...options, connect: { hostname: connect.host, port: connect.port } })

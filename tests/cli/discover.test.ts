@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { discoverCommand } from "../../src/cli/discover.ts"
+import { UdpBoard } from "../../src/fake-board/udp-board.ts"
 import { hex, Peer } from "../connections/peer.ts"
 import { CliRun, runCli } from "./run-cli.ts"
 
@@ -26,6 +27,16 @@ describe("discover", () => {
     const { exit, stderr } = await runCli(discoverCommand, "--time", "0.02", "--boot-port", String(free.port))
     expect([exit, stderr]).toEqual([1, expect.stringContaining("no beacon: booted boards send none")])
   })
+
+  test.if(process.platform === "linux")(
+    "listens beside a fake board on the same machine, whose port it is too",
+    async () => {
+      const board = await UdpBoard.open({ host: "127.0.34.1", scpPort: 0, bootPort: 0 })
+      const { exit, stderr } = await runCli(discoverCommand, "--time", "0.02", "--boot-port", String(board.boot.port))
+      board.close()
+      expect([exit, stderr]).toEqual([1, expect.stringContaining(`listening on 0.0.0.0:${board.boot.port}`)])
+    },
+  )
 
   test("a port that another program has", async () => {
     await using taken = await Peer.open()
