@@ -96,7 +96,8 @@ export class ClientBoards {
 
   async #take(list: readonly BoardInfo[]): Promise<void> {
     const [first, ...others] = list
-    if (first && !this.#boards.has(first.name)) this.#meetFirst(first)
+    // A server that calls its first board something else each time must not fill this memory.
+    if (first && !this.#boards.has(first.name) && this.#boards.size < MAX_BOARDS) this.#meetFirst(first)
     for (const info of others) {
       if (this.#closed || this.#boards.size >= MAX_BOARDS) return
       if (!this.#boards.has(info.name)) await this.#meet(info)
@@ -186,7 +187,7 @@ export class ClientBoards {
   }
 
   #complain(info: BoardInfo, address: string, detail: string): void {
-    if (this.#refused.has(info.name)) return
+    if (this.#refused.has(info.name) || this.#refused.size >= MAX_TOLD) return
     this.#refused.add(info.name)
     this.#options.context.observer.event({ type: "board-no-address", board: info.name, address, detail })
   }

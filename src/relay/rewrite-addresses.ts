@@ -16,12 +16,16 @@ const INFO_IP = 32
 /** Requests remembered on one flow; a client has some ten outstanding, and those without an answer must not stay. */
 const MAX_OUTSTANDING = 64
 
+/** Addresses in a map: those of 64 boards, which may each have had some others before. */
+export const MAX_ADDRESSES = 256
+
 /** Boards' real addresses and the ones that they have here. */
 export class AddressMap {
   readonly #local = new Map<string, Uint8Array>()
 
   /** Programs find the board whose address is `real` at `local`; both IPv4. */
   set(real: string, local: string): void {
+    if (this.#local.size >= MAX_ADDRESSES && !this.#local.has(real)) return
     this.#local.set(real, octets(local))
   }
 

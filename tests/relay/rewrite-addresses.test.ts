@@ -4,6 +4,7 @@ import {
   AddressMap,
   addressPieces,
   IP_ADDRESS_AT,
+  MAX_ADDRESSES,
   rewriteAddresses,
   translateReply,
 } from "../../src/relay/rewrite-addresses.ts"
@@ -67,6 +68,13 @@ describe("addresses in replies", () => {
     expect(translated(info(), [...zeros(32), 192, 168, 240, 17], unknown).slice(32)).toEqual([192, 168, 240, 17])
     expect(translated(read(SV_IP, 4), zeros(4), unknown)).toEqual(zeros(4))
     expect(unknown).toEqual(["192.168.240.17"])
+  })
+
+  test("are remembered for a bounded number of boards, whatever a server tells", () => {
+    const map = boards()
+    for (let index = 0; index < 1_000; index++) map.set(`10.0.${index >> 8}.${index & 255}`, "127.0.0.3")
+    expect(map.size).toBe(MAX_ADDRESSES)
+    expect(map.translate(Uint8Array.from(REAL), 0)).toBe(true)
   })
 
   test("a request that is cut short is looked at no further", () => {

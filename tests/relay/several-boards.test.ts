@@ -224,7 +224,7 @@ describe.if(manyLoopbacks)("a BMP behind the relay", () => {
   })
 })
 
-describe.if(manyLoopbacks)("the beacon of an unbooted board", () => {
+describe.if(process.platform === "linux")("the beacon of an unbooted board", () => {
   test("is told once, and reaches a program beside the client as if the board were there", async () => {
     await using all = await startSeveralBoards({ host: HOST, bind: BIND })
     const heard: string[] = []
