@@ -16,9 +16,11 @@ export async function readFile(file: string, exitCode = 1): Promise<Uint8Array> 
 /** Puts `bytes` into `file`. Throws CliError, saying which file and why. */
 export async function writeFile(file: string, bytes: Uint8Array): Promise<void> {
   try {
-    await Bun.write(file, bytes)
+    // A folder that is not there is mistyped, not wanted.
+    await Bun.write(file, bytes, { createPath: false })
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
+    const code = (error as { code?: string }).code
+    const why = code === "ENOENT" ? "there is no such folder" : error instanceof Error ? error.message : String(error)
     throw new CliError(`Cannot write ${resolve(file)}: ${why}. Choose another file.`, 1, { cause: error })
   }
 }

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import { existsSync } from "node:fs"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -85,6 +86,10 @@ describe("what goes wrong is said", () => {
     ])
     const unwritable = await runCli(readCommand, host, "0x60000000", "4", folder)
     expect([unwritable.exit, unwritable.stderr]).toEqual([1, expect.stringContaining(`Cannot write ${folder}`)])
+    const mistyped = join(folder, "no-such-folder")
+    const lost = await runCli(readCommand, host, "0x60000000", "4", join(mistyped, "out.bin"))
+    expect([lost.exit, lost.stderr]).toEqual([1, expect.stringContaining("there is no such folder")])
+    expect(existsSync(mistyped)).toBe(false)
   })
 
   test("Ctrl-C stops it with 130", async () => {
