@@ -15,7 +15,7 @@ export const EXIT_STOPPED = 130
 /** Runs an action; failures of the connection become a CliError in words, anything else is passed on. */
 export async function inWords<T>(
   io: CommandIo,
-  doing: { what: string; label: string; exitCode?: number },
+  doing: { what: string; label: string; exitCode?: number; bmp?: boolean },
   action: () => Promise<T>,
 ): Promise<T> {
   try {
@@ -23,7 +23,7 @@ export async function inWords<T>(
   } catch (error) {
     if (io.stop.aborted) throw new CliError(`${doing.what} stopped (${String(io.stop.reason)}).`, EXIT_STOPPED)
     if (!(error instanceof SpinnmanException)) throw error
-    const text = `${doing.what} failed: ${rootOf(error).message}. ${adviceFor(rootOf(error), doing.label)}`
+    const text = `${doing.what} failed: ${rootOf(error).message}. ${adviceFor(rootOf(error), doing.label, doing.bmp)}`
     throw new CliError(text, doing.exitCode ?? 1, { cause: error })
   }
 }
@@ -34,8 +34,11 @@ function rootOf(error: Error): Error {
   return error instanceof SpinnmanGroupedProcessException ? (error.exceptions[0] ?? error) : error
 }
 
-function adviceFor(error: Error, label: string): string {
+function adviceFor(error: Error, label: string, bmp = false): string {
   const look = `"spinnaker-relay info ${label}" tells what is there.`
+  if (error instanceof SpinnmanTimeoutException && bmp) {
+    return `Is ${label} the BMP's address, and not the board's? ${look}`
+  }
   if (error instanceof SpinnmanTimeoutException) return `Is ${label} right, and is the board booted? ${look}`
   if (error instanceof SpinnmanUnexpectedResponseCodeException) return ADVICE[error.response] ?? look
   if (!(error instanceof SpinnmanIOException)) return look

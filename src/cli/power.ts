@@ -40,7 +40,7 @@ async function runPower(parsed: Parsed, io: CommandIo, clock: Clock | undefined)
   }
   const names = `board${boards.length === 1 ? "" : "s"} ${boards.join(",")}`
   const what = `Power ${action} of ${names} (the request is never repeated: a second "on" would reset them)`
-  await inWords(io, { what, label: target.label }, () =>
+  await inWords(io, { what, label: target.label, bmp: true }, () =>
     action === "cycle" ? cyclePower(options) : setPower(action, options),
   )
   io.stderr(`${names}: ${action === "off" ? "off" : "on"}\n`)

@@ -41,6 +41,8 @@ describe("power", () => {
       'Power on of boards 0,1 (the request is never repeated: a second "on" would reset them) failed',
     )
     expect(run.stderr).toContain("No reply to POWER of 0,0 within 10 s, sent once")
+    expect(run.stderr).toContain(`Is 127.0.0.1:${bmp.port} the BMP's address, and not the board's?`)
+    expect(run.stderr).not.toContain("booted")
     expect(bmp.got).toEqual([])
   })
 
