@@ -17,6 +17,7 @@ import type { Flow, Stage } from "./flow.ts"
 import { StageLink } from "./stage-link.ts"
 import { meantHost, TagBook } from "./tag-book.ts"
 import { LocalOutlet, type TagOutlet } from "./tag-outlet.ts"
+import { TagPace } from "./tag-pace.ts"
 import {
   type Asker,
   isTagRequest,
@@ -55,6 +56,7 @@ class DeliveringLink extends StageLink {
   readonly #flow: Flow
   readonly #asker: Asker
   readonly #outlet: TagOutlet | undefined
+  readonly #pace: TagPace
   /** What carries tags: the flow's own link, or one beside it. */
   #path: (Link & TaggedPath) | undefined
   /** Numbers of own requests whose answers concern nobody else. */
@@ -65,6 +67,7 @@ class DeliveringLink extends StageLink {
     super(inner, options.observer)
     this.#options = options
     this.#flow = flow
+    this.#pace = new TagPace(options.clock, options.observer, flow.application)
     const aside = asidePathOf(flow.near)
     this.#asker = aside ?? { host: "", port: 0 }
     if (aside) {
@@ -111,6 +114,7 @@ class DeliveringLink extends StageLink {
   }
 
   protected override release(reason: CloseReason): void {
+    this.#pace.close()
     this.#outlet?.close()
     this.#book.clear()
     const path = this.#path
@@ -167,7 +171,8 @@ class DeliveringLink extends StageLink {
   #listenTo(path: TaggedPath): void {
     path.onTagged = ({ tag, direction, port, datagram }) => {
       const asked = direction === "out" ? this.#book.asked(tag) : undefined
-      if (asked && this.#outlet) this.#outlet.out(tag, port, datagram, asked)
+      const outlet = this.#outlet
+      if (asked && outlet) this.#pace.push(datagram.length, () => outlet.out(tag, port, datagram, asked))
       else this.drops.drop("tag-stray", this.#flow.application)
     }
     path.onRenewed = () => this.#renew()

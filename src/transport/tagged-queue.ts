@@ -15,14 +15,14 @@ export interface TaggedQueueLimits {
 /** 8 MiB: six seconds of 5,000 datagrams of 256 bytes a second, headers included. */
 export const TAGGED_QUEUE: TaggedQueueLimits = { datagrams: 65_536, bytes: 8 << 20, ageMs: 10_000 }
 
-interface Waiting {
-  readonly frame: Uint8Array
+interface Waiting<Item> {
+  readonly frame: Item
   readonly since: number
 }
 
-/** A bounded first-in first-out queue of frames. */
-export class TaggedQueue {
-  #waiting: Waiting[] = []
+/** A bounded first-in first-out queue of frames, or of anything else that has a length in bytes. */
+export class TaggedQueue<Item extends { readonly length: number } = Uint8Array> {
+  #waiting: Waiting<Item>[] = []
   #head = 0
   #bytes = 0
 
@@ -44,7 +44,7 @@ export class TaggedQueue {
   }
 
   /** Adds a frame; makes room by dropping the oldest. */
-  push(frame: Uint8Array): void {
+  push(frame: Item): void {
     this.#waiting.push({ frame, since: this.clock.now() })
     this.#bytes += frame.length
     let lost = 0
@@ -56,7 +56,7 @@ export class TaggedQueue {
   }
 
   /** The oldest frame that is not too old, or undefined. */
-  take(): Uint8Array | undefined {
+  take(): Item | undefined {
     const oldest = this.clock.now() - this.limits.ageMs
     let lost = 0
     let first = this.#shift()
@@ -73,7 +73,7 @@ export class TaggedQueue {
     this.#bytes = 0
   }
 
-  #shift(): Waiting | undefined {
+  #shift(): Waiting<Item> | undefined {
     const first = this.#waiting[this.#head]
     if (!first) return undefined
     this.#bytes -= first.frame.length
