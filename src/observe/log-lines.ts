@@ -18,6 +18,7 @@ const service = (channel: string): string => (channel === "boot" ? "boot" : chan
 /** System codes that a technician should not have to look up. */
 const CODES: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: "this machine does not have that address",
+  EACCES: "the system does not permit it, as ports below 1024 to ordinary users",
   EADDRINUSE: "another program has that port",
   ECONNREFUSED: "nothing listens on that port",
   EHOSTUNREACH: "nothing answers at that address",

@@ -11,6 +11,7 @@ import { PortTakenError } from "../transport/port-taken.ts"
 import type { Random } from "../transport/random.ts"
 import type { TaggedQueueLimits } from "../transport/tagged-queue.ts"
 import { TcpListener } from "../transport/tcp-listener.ts"
+import { errorCode } from "../transport/udp-socket.ts"
 
 /** What to listen on and who wants the links. */
 export interface BindOptions {
@@ -69,21 +70,16 @@ export class TcpBinding {
 
   /** `::` takes IPv4 too where the machine has IPv6; where it has not, 0.0.0.0. */
   #openAll(): void {
-    if (!this.#tryOpen("::", true)) this.#open("0.0.0.0", true)
+    if (this.#tryOpen("::", true) !== undefined) this.#open("0.0.0.0", true)
   }
 
   #open(host: string, first: boolean, backoff = new Backoff({ ...RETRY, random: this.#options.random })): void {
-    if (this.#tryOpen(host, first)) return
+    const detail = this.#tryOpen(host, first)
+    if (detail === undefined) return
     const { clock, observer, port } = this.#options
     const retryMs = backoff.next()
     if (first) {
-      const address = formatAddress({ host, port })
-      observer.event({
-        type: "listen-waiting",
-        address,
-        detail: "this machine does not have that address yet",
-        retryMs,
-      })
+      observer.event({ type: "listen-waiting", address: formatAddress({ host, port }), detail, retryMs })
     }
     const timer = clock.after(retryMs, () => {
       this.#retries.delete(timer)
@@ -92,7 +88,8 @@ export class TcpBinding {
     this.#retries.add(timer)
   }
 
-  #tryOpen(host: string, first: boolean): boolean {
+  /** Undefined if it is open now, else the system's code for why not. */
+  #tryOpen(host: string, first: boolean): string | undefined {
     const { clock, observer, allow, channel, onLink, onNotice, role, taggedQueue } = this.#options
     // With port 0 the first listener chooses for all.
     const port = this.port
@@ -102,11 +99,11 @@ export class TcpBinding {
       const listener = new TcpListener({ address: { host, port }, allow, ...peers })
       this.#listeners.push(listener)
       observer.event({ type: "listening", role, channel, carrier: "tcp", address: formatAddress(listener.address) })
-      return true
+      return undefined
     } catch (error) {
-      if (first && (error as { code?: string }).code === "EADDRINUSE")
-        throw new PortTakenError(host, port, { cause: error })
-      return false
+      const code = errorCode(error)
+      if (first && code === "EADDRINUSE") throw new PortTakenError(host, port, { cause: error })
+      return code
     }
   }
 }
