@@ -26,6 +26,7 @@ import { residentBytes } from "./process-memory.ts"
 import { medianP50, medianRate, rateTable, ratio, ratioTable, type Series } from "./report.ts"
 import { NAMES, type Others, type Scenario, type Setup, scenarios, startResponder } from "./scenarios.ts"
 import { soak } from "./soak.ts"
+import { printStreamTable, STREAM_RATES } from "./streams.ts"
 
 const { values } = parseArgs({
   options: {
@@ -174,6 +175,7 @@ async function main(): Promise<number> {
     judge(series, atRest)
     describeHeadroom(generator, series)
     printFaultTables(Number(values.runs))
+    for (const viaTcp of [false, true]) await printStreamTable({ rates: STREAM_RATES, seconds: 2, viaTcp })
     if (values.json !== undefined) await Bun.write(values.json, JSON.stringify({ series, atRest }, undefined, 2))
     return 0
   } finally {

@@ -61,7 +61,7 @@ const OPTIONS: readonly OptionSpec[] = [
     name: "boards",
     value: "ADDRESS,ADDRESS",
     description:
-      "Server: more boards of the machine, or all: those that it tells of; a client with -t or -T gives each an address of its own",
+      "Server: more boards of the machine, or all: those that it tells of; a client gives each an address of its own",
   },
   { name: "bmp", value: "ADDRESS", description: "Server: the machine's BMP, served like a board; needs --allow" },
   {

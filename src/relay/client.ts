@@ -3,6 +3,7 @@ import type { Channel } from "../observe/events.ts"
 import { MuxNotice } from "../protocol/mux.ts"
 import { isLoopback } from "../transport/address.ts"
 import type { Dial } from "../transport/link.ts"
+import type { Notice } from "../transport/mux-connection.ts"
 import { ReceiveBuffers } from "../transport/receive-buffer.ts"
 import { Resolver } from "../transport/resolver.ts"
 import { RxPorts } from "../transport/rx-ports.ts"
@@ -31,9 +32,19 @@ export async function startClient(settings: EndpointSettings, context: EndpointC
   const dials = new Map<Channel, Dial>()
   const resolver = new Resolver({ name: settings.target, clock, observer, random })
   const rxPorts = new RxPorts({ drops: observer, receiveBuffers: new ReceiveBuffers(observer) })
-  const tunnel = settings.sdpViaTcp
+  const newReplay = (of: Channel) => (of === "boot" ? new BootKeeper() : undefined)
+  // One connection is enough to hear the server's news on: a tunnel's, or in UDP mode the one beside the UDP flows.
+  const news = (notify: (notice: Notice) => void) => ({
+    onNotice: (notice: Notice) => boards.noticed(notice),
+    onMux: () => notify({ kind: MuxNotice.boardsWanted, board: "", payload: new Uint8Array(0) }),
+  })
+  const udpOnly = !settings.sdpViaTcp && !settings.bootViaTcp
+  const tunnel: TagTunnel | undefined = settings.sdpViaTcp
     ? undefined
-    : new TagTunnel({ resolver, port: settings.scpTunnelPort, clock, random, observer })
+    : new TagTunnel({
+        ...{ resolver, port: settings.scpTunnelPort, clock, random, observer, newReplay },
+        ...(udpOnly && news((notice) => tunnel?.notify(notice))),
+      })
   const boards = await ClientBoards.open({
     settings,
     context,
@@ -44,7 +55,7 @@ export async function startClient(settings: EndpointSettings, context: EndpointC
     },
     dial: (board, channel) => {
       // A mux connection carries either service of any board, whichever port it goes to.
-      const carrier = carriers.get(channel) ?? [...carriers.values()][0]
+      const carrier = carriers.get(channel) ?? [...carriers.values()][0] ?? tunnel
       return board === "" || !carrier ? dials.get(channel)! : carrier.dialBoard(board, channel)
     },
   })
@@ -55,7 +66,6 @@ export async function startClient(settings: EndpointSettings, context: EndpointC
       dials.set(channel, dialUdp({ resolver, port, clock, random, observer }))
       continue
     }
-    // One connection is enough to hear the server's news on; programs over UDP alone have the first board and no news.
     const hears = carriers.size === 0
     const carrier: TcpCarrier = new TcpCarrier({
       resolver,
@@ -65,16 +75,14 @@ export async function startClient(settings: EndpointSettings, context: EndpointC
       random,
       observer,
       matcher: channel === "scp" ? new ScpReplyMatcher() : new LastSenderMatcher(),
-      newReplay: (of) => (of === "boot" ? new BootKeeper() : undefined),
-      ...(hears && {
-        onNotice: (notice) => boards.noticed(notice),
-        onMux: () => carrier.notify({ kind: MuxNotice.boardsWanted, board: "", payload: new Uint8Array(0) }),
-      }),
+      newReplay,
+      ...(hears && news((notice) => carrier.notify(notice))),
     })
     carriers.set(channel, carrier)
     dials.set(channel, carrier.dial)
   }
   boards.start()
+  if (udpOnly) tunnel?.keepOpen()
   // Nobody waits for it yet, but a mistyped name shows now and not with the first datagram.
   void resolver.resolve()
   const wider = settings.bind.length === 0 ? ["all addresses"] : settings.bind.filter((host) => !isLoopback(host))

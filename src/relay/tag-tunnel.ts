@@ -1,12 +1,14 @@
 /**
- * In UDP mode, the mux connection beside the client's UDP flows: IP tags need a server that knows whose they are. It is
- * opened when a program first sets one. Where nobody answers in kind (a Python proxy, or a firewall), that is said once,
- * and tag requests go as all others do.
+ * In UDP mode, the mux connection beside the client's UDP flows: IP tags need a server that knows whose they are, and
+ * beacons, further boards and the BMP need a way that UDP has not. Where nobody answers in kind (a Python proxy, or a
+ * firewall), that is said once, and tag requests go as all others do.
  */
-import type { Event } from "../observe/events.ts"
+
+import type { Channel, Event } from "../observe/events.ts"
 import type { Observer } from "../observe/observer.ts"
 import type { Timer } from "../transport/clock.ts"
-import type { Link } from "../transport/link.ts"
+import type { Dial, Link } from "../transport/link.ts"
+import type { Notice } from "../transport/mux-connection.ts"
 import type { TaggedPath } from "../transport/tagged-path.ts"
 import { TcpCarrier, type TcpDialOptions } from "../transport/tcp-dial.ts"
 
@@ -16,14 +18,18 @@ export const TUNNEL_PATIENCE_MS = 2_000
 export const TUNNEL_AGAIN_MS = 30_000
 
 /** What connects, but for what the tunnel sees to itself. */
-export type TagTunnelOptions = Omit<TcpDialOptions, "onState" | "matcher" | "newReplay" | "channel">
+export type TagTunnelOptions = Omit<TcpDialOptions, "onState" | "matcher" | "channel">
 
 /** The connection of one client. */
 export class TagTunnel {
   readonly #options: TagTunnelOptions
   #carrier: TcpCarrier | undefined
   #timer: Timer | undefined
+  #retry: Timer | undefined
   #everMux = false
+  #kept = false
+  /** A program has asked for what only this connection can do. */
+  #wanted = false
   #notBefore = Number.NEGATIVE_INFINITY
   #told = false
   #closed = false
@@ -38,14 +44,35 @@ export class TagTunnel {
    */
   dial(application: string, board = ""): (Link & TaggedPath) | undefined {
     const { clock } = this.#options
+    this.#wanted = true
     if (this.#closed || (!this.#carrier && clock.now() < this.#notBefore)) return undefined
     this.#carrier ??= this.#connect()
     return this.#carrier.dialBoard(board)(application)
   }
 
+  /** Opens the connection now, and again whenever there is none: the server has news to tell. */
+  keepOpen(): void {
+    this.#kept = true
+    if (!this.#closed) this.#carrier ??= this.#connect()
+  }
+
+  /** A dial to one service of another board of the server. */
+  dialBoard(board: string, channel: Channel): Dial {
+    return (application) => {
+      this.#carrier ??= this.#connect()
+      return this.#carrier.dialBoard(board, channel)(application)
+    }
+  }
+
+  /** Asks something of the server, if it is there. */
+  notify(notice: Notice): void {
+    this.#carrier?.notify(notice)
+  }
+
   close(): void {
     this.#closed = true
     this.#timer?.cancel()
+    this.#retry?.cancel()
     this.#carrier?.close()
     this.#carrier = undefined
   }
@@ -64,22 +91,28 @@ export class TagTunnel {
           this.#everMux = true
           this.#told = false
           this.#timer?.cancel()
-        } else if (state === "not-ours" || !this.#everMux) this.#noWay(carrier)
+        } else if (state === "not-ours" || !this.#everMux) this.#noWay(carrier, state === "not-ours")
       },
     })
     this.#timer = clock.after(TUNNEL_PATIENCE_MS, () => this.#noWay(carrier))
     return carrier
   }
 
-  #noWay(carrier: TcpCarrier): void {
+  /** `surely`: what answers is none of ours; else there is only no connection, which may be for now. */
+  #noWay(carrier: TcpCarrier, surely = false): void {
     const { clock, observer } = this.#options
+    const tell = this.#wanted || surely
     this.#timer?.cancel()
     this.#carrier = undefined
     this.#notBefore = clock.now() + TUNNEL_AGAIN_MS
-    if (!this.#told && !this.#closed) {
+    if (this.#kept && !this.#closed) {
+      this.#retry?.cancel()
+      this.#retry = clock.after(TUNNEL_AGAIN_MS, () => this.keepOpen())
+    }
+    if (tell && !this.#told && !this.#closed) {
       observer.event({ type: "tags-not-passing", peer: carrier.target, side: "server" })
     }
-    this.#told = true
+    this.#told ||= tell
     carrier.close()
   }
 

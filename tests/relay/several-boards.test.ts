@@ -102,6 +102,7 @@ describe.if(manyLoopbacks)("several boards behind one client", () => {
   })
 
   test.each([
+    ["UDP", { bootViaTcp: false, sdpViaTcp: false }],
     ["-t", { bootViaTcp: true, sdpViaTcp: false }],
     ["-T", { bootViaTcp: false, sdpViaTcp: true }],
   ])(
@@ -129,6 +130,19 @@ describe.if(manyLoopbacks)("several boards behind one client", () => {
       }
     },
   )
+
+  test("over UDP a further board is booted over the connection beside the UDP flows", async () => {
+    const client = { bootViaTcp: false, sdpViaTcp: false }
+    await using all = await startSeveralBoards({ host: HOST, bind: BIND, board: { booted: false }, client })
+    const capture = await readCapturedBoot("rig-boot-spin5")
+    using program = await Application.open(all.clientSettings.bootPort, all.localOf("127.41.0.2")!)
+    for (const { payload } of capture.sent.filter(({ service }) => service === "boot")) {
+      program.send(payload)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await until(() => all.machine.board.image !== undefined, "the image")
+    expect(all.machine.board.image?.digest).toBe(capture.digest!)
+  })
 
   test("with --boards all the server asks the machine for its boards, also when it is booted later", async () => {
     const server = { boards: "all" as const }
@@ -225,29 +239,35 @@ describe.if(manyLoopbacks)("a BMP behind the relay", () => {
 })
 
 describe.if(process.platform === "linux")("the beacon of an unbooted board", () => {
-  test("is told once, and reaches a program beside the client as if the board were there", async () => {
-    await using all = await startSeveralBoards({ host: HOST, bind: BIND })
-    const heard: string[] = []
-    const { bootPort } = all.clientSettings
-    // As rig-discover does it: the port is shared with whoever asks for the same.
-    const data = (_socket: unknown, datagram: Buffer, port: number, host: string): void => {
-      heard.push(`${host}:${port} ${datagram.toString("hex")}`)
-    }
-    const options = { hostname: "0.0.0.0", port: bootPort, flags: 16, socket: { data, error() {} } }
-    const discover = await Bun.udpSocket(options as Bun.udp.SocketOptions<"buffer">)
-    closing(discover)
-    const rom = await openSocket({ host: "127.41.0.2", port: 0 }, { onDatagram() {}, onError() {}, onDrain() {} })
-    closing(rom)
-    rom.setBroadcast?.(true)
-    await until(() => {
-      rom.send(HELLO, all.serverSettings.bootPort, "127.255.255.255")
-      return heard.length > 0
-    }, "the beacon")
-    expect(new Set(heard)).toEqual(new Set([`127.41.1.2:${bootPort} ${Buffer.from(HELLO).toString("hex")}`]))
-    expect(all.serverObserver.of("board-unbooted")).toEqual([
-      { type: "board-unbooted", board: "127.41.0.2", served: true },
-    ])
-  })
+  test.each([
+    ["-T", true],
+    ["UDP", false],
+  ])(
+    "is told once, and reaches a program beside the client as if the board were there, over %s",
+    async (_mode, sdpViaTcp) => {
+      await using all = await startSeveralBoards({ host: HOST, bind: BIND, client: { sdpViaTcp } })
+      const heard: string[] = []
+      const { bootPort } = all.clientSettings
+      // As rig-discover does it: the port is shared with whoever asks for the same.
+      const data = (_socket: unknown, datagram: Buffer, port: number, host: string): void => {
+        heard.push(`${host}:${port} ${datagram.toString("hex")}`)
+      }
+      const options = { hostname: "0.0.0.0", port: bootPort, flags: 16, socket: { data, error() {} } }
+      const discover = await Bun.udpSocket(options as Bun.udp.SocketOptions<"buffer">)
+      closing(discover)
+      const rom = await openSocket({ host: "127.41.0.2", port: 0 }, { onDatagram() {}, onError() {}, onDrain() {} })
+      closing(rom)
+      rom.setBroadcast?.(true)
+      await until(() => {
+        rom.send(HELLO, all.serverSettings.bootPort, "127.255.255.255")
+        return heard.length > 0
+      }, "the beacon")
+      expect(new Set(heard)).toEqual(new Set([`127.41.1.2:${bootPort} ${Buffer.from(HELLO).toString("hex")}`]))
+      expect(all.serverObserver.of("board-unbooted")).toEqual([
+        { type: "board-unbooted", board: "127.41.0.2", served: true },
+      ])
+    },
+  )
 
   test("is told apart from boots where the server takes boots at the beacons' port", async () => {
     const [port] = (await freePorts(1)) as [number]

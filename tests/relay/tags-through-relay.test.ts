@@ -203,10 +203,12 @@ test.skipIf(!manyLoopbacks)("a program pointed straight at the server can use re
   expect(await program.receiver.next()).toMatchObject({ text: "round", from: `127.0.0.1:${port}` })
 })
 
-test("no connection is opened beside UDP flows before a program sets a tag", async () => {
+test("one connection stands beside UDP flows from the start, for tags and the server's news", async () => {
   await using chain = await startChain(TAG_MODES[0], { board: ECHO })
+  await until(() => chain.server.counts.peers === 1, "the connection")
   using program = await Application.open(chain.client.ports.scp)
   program.send(iptagRequest(1, { operation: IptagOp.get }, 1))
   expect(await program.next()).toBeDefined()
-  expect(chain.server.counts.peers).toBe(0)
+  expect(chain.server.counts.peers).toBe(1)
+  expect(chain.clientObserver.of("tags-not-passing")).toEqual([])
 })
