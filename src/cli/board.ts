@@ -18,6 +18,7 @@ import {
   type Parsed,
   UsageError,
 } from "./command.ts"
+import { untilStopped } from "./stop.ts"
 
 /** The fake board as a command: runs until Ctrl-C or SIGTERM. */
 export const boardCommand: Command = {
@@ -115,7 +116,7 @@ async function runBoard(parsed: Parsed, io: CommandIo): Promise<number> {
   }
   io.stderr(`listening on ${board.describe()}\n`)
   io.stdout(`${JSON.stringify(addresses)}\n`)
-  await stopped(io.stop)
+  await untilStopped(io)
   board.close()
   recording?.flush()
   return 0
@@ -235,10 +236,3 @@ function faults(parsed: Parsed): FaultOptions["faults"] {
 
 const port = (parsed: Parsed, name: string): number =>
   numberOption(parsed, name, { min: 0, max: 65_535, integer: true })
-
-function stopped(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener("abort", () => resolve(), { once: true })
-  })
-}

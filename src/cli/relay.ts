@@ -96,7 +96,9 @@ export function relaySettings(parsed: Parsed): { role: "server" | "client"; sett
   const server = parsed.flag("server")
   if (server === parsed.flag("client")) {
     throw new UsageError(
-      server ? "-s and -c exclude each other: give one" : "give -s to be the server or -c to be the client",
+      server
+        ? "-s and -c exclude each other: give one"
+        : "give -s to be the server or -c to be the client; --help lists the other commands",
     )
   }
   const bind = parsed.values("bind").map(parseBind)

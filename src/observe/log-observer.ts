@@ -1,4 +1,5 @@
 /** Turns events into log lines and adds up drops, so that a flood of them is one line every ten seconds. */
+import { peerHost } from "../transport/address.ts"
 import { type Clock, every, type Timer } from "../transport/clock.ts"
 import type { Event } from "./events.ts"
 import type { Log } from "./log.ts"
@@ -43,36 +44,31 @@ const HARMLESS: ReadonlySet<DropReason> = new Set([
   "boot-repeat",
 ])
 
-/** The host that traffic comes from: of `127.0.0.1:4000 via 192.0.2.7:5000` the one that the network vouches for. */
-function hostOf(peer: string): string {
-  return peer.slice(peer.lastIndexOf(" ") + 1, peer.lastIndexOf(":"))
-}
-
 /** Events that come once a datagram or once a connection of a stranger: a flood of them must not fill a disk. */
 function repeatKey(event: Event): string | undefined {
   switch (event.type) {
     case "peer-refused":
     case "peer-connected":
     case "peer-lost":
-      return `${event.type} ${hostOf(event.peer)}`
+      return `${event.type} ${peerHost(event.peer)}`
     case "connect-failed":
       return `${event.type} ${event.target} ${event.detail}`
     case "flow-opened":
     case "flow-closed":
-      return `${event.type} ${event.channel} ${hostOf(event.application)}`
+      return `${event.type} ${event.channel} ${peerHost(event.application)}`
     case "boot-begun":
     case "boot-sent":
     case "boot-incomplete":
     case "boot-unfinished":
     case "boot-refused":
     case "boot-mixed":
-      return `${event.type} ${hostOf(event.application)}`
+      return `${event.type} ${peerHost(event.application)}`
     case "tag-set":
     case "tag-refused":
     case "reverse-port-taken":
-      return `${event.type} ${hostOf(event.application)}`
+      return `${event.type} ${peerHost(event.application)}`
     case "tag-taken":
-      return `${event.type} ${hostOf(event.by)}`
+      return `${event.type} ${peerHost(event.by)}`
     case "board-version":
       return `${event.type} ${event.board}`
     case "board-unbooted":

@@ -4,6 +4,7 @@
  */
 import type { Channel } from "../observe/events.ts"
 import type { Observer } from "../observe/observer.ts"
+import { peerHost } from "../transport/address.ts"
 import { type Clock, every, type Timer } from "../transport/clock.ts"
 import type { CloseReason, Dial, Link } from "../transport/link.ts"
 import { type Flow, type Stage, throughStages } from "./flow.ts"
@@ -75,7 +76,7 @@ export class Relay {
     }
     if (this.#flows.size >= this.#options.limits.maxFlows) this.#evict()
     const { clock, observer, channel } = this.#options
-    const flow: Flow = { id: this.#nextId++, owner: ownerOf(near.peer), application: near.peer, near }
+    const flow: Flow = { id: this.#nextId++, owner: peerHost(near.peer), application: near.peer, near }
     const far = throughStages(this.#options.stages, this.#options.dial(near.peer), flow)
     const entry: Entry = { flow, near, far, lastTraffic: clock.now(), answered: false }
     this.#flows.set(flow.id, entry)
@@ -152,10 +153,4 @@ export class Relay {
     }
     this.#end(victim, { code: "evicted", detail: `more than ${limits.maxFlows} flows` })
   }
-}
-
-/** The host that a peer's traffic comes from: of `127.0.0.1:4000 via 192.0.2.7:5000` the part that the network vouches for. */
-function ownerOf(peer: string): string {
-  const seen = peer.slice(peer.lastIndexOf(" ") + 1)
-  return seen.slice(0, Math.max(0, seen.lastIndexOf(":")))
 }

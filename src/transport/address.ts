@@ -21,3 +21,8 @@ export function isLoopback(host: string): boolean {
   const plain = unmapHost(host)
   return plain === "::1" || plain.startsWith("127.")
 }
+
+/** The host that a peer's traffic comes from: of `127.0.0.1:4000 via 192.0.2.7:5000` the one that the network vouches for. */
+export function peerHost(peer: string): string {
+  return peer.slice(peer.lastIndexOf(" ") + 1, Math.max(0, peer.lastIndexOf(":")))
+}

@@ -1,6 +1,6 @@
 /** Addresses as people read them. */
 import { describe, expect, test } from "bun:test"
-import { formatAddress, isLoopback, unmapHost } from "../../src/transport/address.ts"
+import { formatAddress, isLoopback, peerHost, unmapHost } from "../../src/transport/address.ts"
 
 describe("formatAddress", () => {
   test("puts brackets around IPv6 only", () => {
@@ -23,5 +23,14 @@ describe("isLoopback", () => {
   test("is 127.0.0.0/8 and ::1, mapped or not", () => {
     expect(["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"].every(isLoopback)).toBe(true)
     expect(["192.0.2.7", "0.0.0.0", "::", "2001:db8::1"].some(isLoopback)).toBe(false)
+  })
+})
+
+describe("peerHost", () => {
+  test("is the host that the network vouches for, not the one that a client names", () => {
+    expect(peerHost("192.0.2.7:40112")).toBe("192.0.2.7")
+    expect(peerHost("127.0.0.1:4000 via 192.0.2.7:5000")).toBe("192.0.2.7")
+    expect(peerHost("[::1]:4000 via [2001:db8::1]:5000")).toBe("[2001:db8::1]")
+    expect(peerHost("")).toBe("")
   })
 })
