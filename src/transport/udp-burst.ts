@@ -6,6 +6,10 @@ import type { Clock } from "./clock.ts"
 
 /** Datagrams within this time of the last are a burst, milliseconds: far below any round trip, above a send's cost. */
 export const BURST_GAP_MS = 0.05
+/** After a burst of this many the next is awaited for longer: a window that is full comes round again and again. */
+export const BUSY_BURST = 4
+/** How much longer, milliseconds: as long as a loaded event loop's turn takes. */
+export const BUSY_GAP_MS = 0.3
 /** Datagrams in one call; the most that one burst of a client's window brings. */
 export const BURST_LIMIT = 64
 
@@ -28,6 +32,7 @@ export class Burst<For> {
   #datagrams: Uint8Array[] = []
   #targets: For[] = []
   #lastAt = Number.NEGATIVE_INFINITY
+  #lastSize = 1
 
   constructor(options: BurstOptions<For>) {
     this.#options = options
@@ -39,8 +44,9 @@ export class Burst<For> {
     const { clock, sendOne } = this.#options
     if (this.#datagrams.length === 0) {
       const now = clock.now()
-      if (now - this.#lastAt >= BURST_GAP_MS) {
+      if (now - this.#lastAt >= (this.#lastSize >= BUSY_BURST ? BUSY_GAP_MS : BURST_GAP_MS)) {
         sendOne(datagram, target)
+        this.#lastSize = 1
         this.#lastAt = clock.now()
         return
       }
@@ -65,6 +71,7 @@ export class Burst<For> {
       // An earlier datagram's ICMP error, told to this call: none went. One by one each has its own second try.
     }
     for (let i = Math.max(0, sent); i < datagrams.length; i++) this.#options.sendOne(datagrams[i]!, targets[i]!)
+    this.#lastSize = datagrams.length
     this.#lastAt = this.#options.clock.now()
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { BURST_GAP_MS, BURST_LIMIT, Burst } from "../../src/transport/udp-burst.ts"
+import { BURST_GAP_MS, BURST_LIMIT, BUSY_BURST, BUSY_GAP_MS, Burst } from "../../src/transport/udp-burst.ts"
 import { FakeClock } from "../support/fake-clock.ts"
 
 /** A burst whose sends are written down: a number for one sent singly, an array for several in one call. */
@@ -65,6 +65,23 @@ describe("Burst", () => {
     push(1, 2, 3)
     endTurn()
     expect(sent).toEqual([1, 2, 3])
+  })
+
+  test("waits for the whole of the next burst after a big one, and for no longer than that", () => {
+    const { clock, sent, push, endTurn } = recordedBurst()
+    push(0, ...Array.from({ length: BUSY_BURST }, (_, i) => i + 1))
+    endTurn()
+    clock.advance(2 * BURST_GAP_MS)
+    push(10, 11)
+    expect(sent).toHaveLength(2)
+    endTurn()
+    expect(sent[2]).toEqual([10, 11])
+    clock.advance(2 * BURST_GAP_MS)
+    push(20)
+    expect(sent[3]).toBe(20)
+    clock.advance(BUSY_GAP_MS)
+    push(30)
+    expect(sent[4]).toBe(30)
   })
 
   test("has nothing left after flush()", () => {
