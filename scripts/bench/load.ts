@@ -3,6 +3,7 @@
  * same output; about a third as fast, so that the bench may have to say that it measured the generator.
  */
 import { decodeScpRequest, encodeScpReply, encodeScpRequest, Result } from "../../src/protocol/scp.ts"
+import { monitorHeader } from "../../src/protocol/sdp.ts"
 import type { LoadResult } from "./report.ts"
 import { percentile } from "./report.ts"
 
@@ -71,18 +72,7 @@ async function generate(
     scheduled++
     const data = Buffer.alloc(DATA_BYTES)
     data.writeUInt32LE(id)
-    const sdp = {
-      flags: 0x87,
-      tag: 255,
-      destPort: 0,
-      destCpu: 0,
-      srcPort: 7,
-      srcCpu: 31,
-      destX: 0,
-      destY: 0,
-      srcX: 0,
-      srcY: 0,
-    }
+    const sdp = monitorHeader(0, 0)
     const request = { sdp, command: 3, sequence: id & 0xffff, arg1: 0x6000_0000, arg2: DATA_BYTES, arg3: 2, data }
     try {
       socket.send(encodeScpRequest(request))

@@ -1,6 +1,6 @@
 /** SCP as an application speaks it: one request at a time, repeated until it is answered. */
 import { Command, decodeScpReply, encodeScpRequest, Result, resultName, type ScpReply } from "../../src/protocol/scp.ts"
-import { SDP_TAG_NONE, SdpFlag, type SdpHeader } from "../../src/protocol/sdp.ts"
+import { monitorHeader } from "../../src/protocol/sdp.ts"
 import { decodeVersion, type Version } from "../../src/protocol/version.ts"
 import { patient } from "./relay-command.ts"
 
@@ -8,18 +8,7 @@ import { patient } from "./relay-command.ts"
 const DEFAULTS = { timeoutMs: 500, tries: 5 } as const
 
 /** Chip 0,0, core 0, from a host. */
-const TO_BOARD: SdpHeader = {
-  flags: SdpFlag.reply,
-  tag: SDP_TAG_NONE,
-  destPort: 0,
-  destCpu: 0,
-  srcPort: 7,
-  srcCpu: 31,
-  destX: 0,
-  destY: 0,
-  srcX: 0,
-  srcY: 0,
-}
+const TO_BOARD = monitorHeader(0, 0)
 
 /** A connection to SC&MP of one board. */
 export class ScpClient implements Disposable {

@@ -6,7 +6,7 @@
 import { silentObserver } from "../../src/observe/observer.ts"
 import { encodeIptagRequest, IptagOp } from "../../src/protocol/iptag.ts"
 import { Command, decodeScpReply, encodeScpRequest, Result } from "../../src/protocol/scp.ts"
-import { SdpFlag } from "../../src/protocol/sdp.ts"
+import { monitorHeader } from "../../src/protocol/sdp.ts"
 import { ReceiveBuffers } from "../../src/transport/receive-buffer.ts"
 import { openSocket, type RawSocket } from "../../src/transport/udp-socket.ts"
 import { type Child, startChild } from "./child.ts"
@@ -148,8 +148,7 @@ async function setTag(scpPort: number, port: number): Promise<void> {
     destAddress: 0,
     destPort: 0,
   })
-  const chips = { destX: 0, destY: 0, srcX: 0, srcY: 0 }
-  const sdp = { flags: SdpFlag.reply, tag: 0xff, destPort: 0, destCpu: 0, srcPort: 7, srcCpu: 31, ...chips }
+  const sdp = monitorHeader(0, 0)
   socket.send(encodeScpRequest({ sdp, command: Command.IPTAG, sequence: 1, ...words, data: new Uint8Array(0) }))
   const tooLate = setTimeout(() => answered.reject(new Error("The relay did not answer IPTAG")), patient(5_000))
   const reply = decodeScpReply(await answered.promise)

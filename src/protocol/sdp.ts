@@ -56,6 +56,22 @@ export interface SdpMessage {
   payload: Uint8Array
 }
 
+/** The header of a host's request to the monitor of chip `x`,`y`: a reply wanted, by a transient tag. */
+export function monitorHeader(x: number, y: number): SdpHeader {
+  return {
+    flags: SdpFlag.reply,
+    tag: SDP_TAG_NONE,
+    destPort: 0,
+    destCpu: 0,
+    srcPort: SDP_HOST_PORT_CPU >> 5,
+    srcCpu: SDP_HOST_PORT_CPU & 31,
+    destX: x,
+    destY: y,
+    srcX: 0,
+    srcY: 0,
+  }
+}
+
 /** Writes `header` at offset 2 of `target`, leaving the pad as it is. */
 export function writeSdpHeader(target: Uint8Array, header: SdpHeader): void {
   target[2] = header.flags

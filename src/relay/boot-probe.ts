@@ -1,6 +1,6 @@
 /** Asks a board for its version, again and again, on a link of the relay's own: nobody's traffic. */
 import { Command, decodeScpReply, encodeScpRequest, Result } from "../protocol/scp.ts"
-import { SDP_TAG_NONE, SdpFlag } from "../protocol/sdp.ts"
+import { monitorHeader } from "../protocol/sdp.ts"
 import { decodeVersion, isBooting, type Version } from "../protocol/version.ts"
 import type { Clock, Timer } from "../transport/clock.ts"
 import type { Link } from "../transport/link.ts"
@@ -69,8 +69,7 @@ export class BootProbe {
 
 /** VER to chip 255,255, the one that the machine boots from: the only address that works before the network is up. */
 function versionRequest(sequence: number): Uint8Array {
-  const chips = { destX: 255, destY: 255, srcX: 0, srcY: 0 }
-  const sdp = { flags: SdpFlag.reply, tag: SDP_TAG_NONE, destPort: 0, destCpu: 0, srcPort: 7, srcCpu: 31, ...chips }
+  const sdp = monitorHeader(255, 255)
   return encodeScpRequest({
     sdp,
     command: Command.VER,

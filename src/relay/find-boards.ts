@@ -4,7 +4,7 @@
  * spinn5_eth_coords).
  */
 import { Command, decodeScpReply, encodeScpRequest, Result, type ScpReply } from "../protocol/scp.ts"
-import { SDP_TAG_NONE, SdpFlag } from "../protocol/sdp.ts"
+import { monitorHeader } from "../protocol/sdp.ts"
 import type { Clock } from "../transport/clock.ts"
 import type { Link } from "../transport/link.ts"
 import { MAX_BOARDS } from "./board-list.ts"
@@ -91,8 +91,7 @@ class Asker {
   /** The answer, or undefined for an error and for none at all. */
   async ask(command: number, destX: number, destY: number, ...args: number[]): Promise<ScpReply | undefined> {
     const [arg1 = 0, arg2 = 0, arg3 = 0] = args
-    const from = { destPort: 0, destCpu: 0, srcPort: 7, srcCpu: 31, srcX: 0, srcY: 0 }
-    const sdp = { flags: SdpFlag.reply, tag: SDP_TAG_NONE, destX, destY, ...from }
+    const sdp = monitorHeader(destX, destY)
     for (let tries = 0; tries < TRIES; tries++) {
       const sequence = ++this.#sequence
       const data = new Uint8Array(0)

@@ -1,7 +1,7 @@
 /** Clears IP tags at a board on behalf of those who have gone, and asks again until the board has answered. */
 import { encodeIptagRequest, IptagOp } from "../protocol/iptag.ts"
 import { Command, encodeScpRequest, SCP_REPLY_BODY_OFFSET } from "../protocol/scp.ts"
-import { SdpFlag } from "../protocol/sdp.ts"
+import { monitorHeader } from "../protocol/sdp.ts"
 import type { Clock, Timer } from "../transport/clock.ts"
 import type { Link } from "../transport/link.ts"
 import { isReply, sequenceOf } from "./scp-classify.ts"
@@ -119,16 +119,7 @@ export class TagClearing {
 
 /** A request that clears `tag` of `chip` (x << 8 | y). */
 export function clearRequest(tag: number, chip: number, sequence: number): Uint8Array {
-  const host = { srcPort: 7, srcCpu: 31, srcX: 0, srcY: 0 }
-  const sdp = {
-    flags: SdpFlag.reply,
-    tag: 0xff,
-    destPort: 0,
-    destCpu: 0,
-    destX: chip >> 8,
-    destY: chip & 0xff,
-    ...host,
-  }
+  const sdp = monitorHeader(chip >> 8, chip & 0xff)
   const words = encodeIptagRequest({
     operation: IptagOp.clear,
     tag,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { decodeSdp, encodeSdp, SDP_PAYLOAD_OFFSET, writeSdpHeader } from "../../src/protocol/sdp.ts"
+import { decodeSdp, encodeSdp, monitorHeader, SDP_PAYLOAD_OFFSET, writeSdpHeader } from "../../src/protocol/sdp.ts"
 import { seededRandom } from "../../src/transport/random.ts"
 import { fromHex, integer, randomBytes, randomHeader } from "../support/fuzz.ts"
 
@@ -56,5 +56,9 @@ describe("SDP", () => {
     const shifted = new Uint8Array(datagram.length + 3)
     shifted.set(datagram, 3)
     expect(decodeSdp(shifted.subarray(3))).toEqual(decodeSdp(datagram))
+  })
+
+  test("monitorHeader() is what every captured client's VER begins with", () => {
+    expect(encodeSdp(monitorHeader(255, 255), new Uint8Array(0))).toEqual(fromHex("0000 87 ff 00 ff ffff 0000"))
   })
 })
