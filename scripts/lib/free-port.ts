@@ -5,6 +5,17 @@ import { randomInt } from "node:crypto"
 // port 0 cannot be given the port between our look and our child's bind.
 const LOWEST = 10_240
 const HIGHEST = 32_767
+/** Processes that run beside each other look in parts of their own: neighbours' numbers differ. */
+const PARTS = 32
+const PART_PORTS = Math.floor((HIGHEST + 1 - LOWEST) / PARTS)
+
+/** The next port to look at. A port that was given is not given again before all others were: tests run side by side. */
+let next = randomInt(PART_PORTS)
+
+function candidate(): number {
+  next = (next + 1) % PART_PORTS
+  return LOWEST + (process.pid % PARTS) * PART_PORTS + next
+}
 
 async function isFree(port: number, host: string): Promise<boolean> {
   try {
@@ -25,7 +36,7 @@ export async function freePorts(count: number, host = "127.0.0.1"): Promise<numb
   const found = new Set<number>()
   for (let tries = 0; found.size < count; tries++) {
     if (tries > 100 * count) throw new Error(`Cannot find ${count} free ports at ${host}: tried ${tries}`)
-    const port = randomInt(LOWEST, HIGHEST + 1)
+    const port = candidate()
     if (!found.has(port) && (await isFree(port, host))) found.add(port)
   }
   return [...found]
