@@ -39,9 +39,9 @@ export interface CommandIo {
   readonly stop: AbortSignal
 }
 
-/** One word of the command line. */
+/** One command: a word or two, and what follows. */
 export interface Command {
-  /** Empty for the command that runs when none is named. */
+  /** `boot`, `spalloc ps`; empty for the command that runs when none is named. */
   readonly name: string
   /** Positional arguments as the help shows them: `<host>`, `[file]`. */
   readonly positionals: string

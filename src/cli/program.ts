@@ -50,17 +50,26 @@ function usageLine(command: Command): string {
   return `usage: ${PROGRAM}${name}${role} [options]${positionals}   (${PROGRAM}${name} --help lists the options)\n`
 }
 
+function wordsOf(command: Command): string[] {
+  return command.name === "" ? [] : command.name.split(" ")
+}
+
+/** The command that argv begins with, the longest name first; a host may have a command's name, so only there. */
+function commandOf(argv: readonly string[], commands: readonly Command[]): Command {
+  const named = commands.filter((candidate) => wordsOf(candidate).every((word, at) => word === argv[at]))
+  return named.reduce((longest, next) => (wordsOf(next).length > wordsOf(longest).length ? next : longest))
+}
+
 /** Runs one command line; resolves with the exit code and never rejects. */
 export async function runProgram(
   argv: readonly string[],
   commands: readonly Command[],
   io: CommandIo,
 ): Promise<number> {
-  // A host may have a command's name, so only the first word can be one.
-  const named = commands.find((candidate) => candidate.name !== "" && candidate.name === argv[0])
-  const command = named ?? commands.find((candidate) => candidate.name === "")!
+  const command = commandOf(argv, commands)
   try {
-    const parsed = parseArgv(named ? argv.slice(1) : argv, [...command.options, ...COMMON], command.positionals)
+    const rest = argv.slice(wordsOf(command).length)
+    const parsed = parseArgv(rest, [...command.options, ...COMMON], command.positionals)
     if (parsed.flag("help")) {
       printHelp(commands, command)
       return EXIT.ok

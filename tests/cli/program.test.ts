@@ -25,7 +25,7 @@ function setup(outcome: () => Promise<number> = async () => 0) {
     },
   })
   const io = new FakeIo()
-  const known = [make("", "<target>"), make("board", "")]
+  const known = [make("", "<target>"), make("board", ""), make("board show", "<what>")]
   return { io, ran, run: (...argv: string[]) => runProgram(argv, known, io) }
 }
 
@@ -40,6 +40,18 @@ describe("runProgram()", () => {
       ["", ["board"], true],
       ["", ["host"], false],
     ])
+  })
+
+  test("takes the longest name that the command line begins with", async () => {
+    const { run, ran } = setup()
+    expect(await run("board", "show", "it", "-l")).toBe(EXIT.ok)
+    expect(await run("board", "--loud")).toBe(EXIT.ok)
+    expect(ran.map(({ name, parsed }) => [name, parsed.positionals])).toEqual([
+      ["board show", ["it"]],
+      ["board", []],
+    ])
+    expect(await run("board", "show", "--help")).toBe(EXIT.ok)
+    expect(info.mock.calls.at(-1)?.[0]).toContain("spinnaker-relay board show <what>")
   })
 
   test("gives back the command's own exit code", async () => {
