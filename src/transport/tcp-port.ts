@@ -20,6 +20,12 @@ export interface TcpPort {
   abort(): void
 }
 
+/** A connection whose other side can be held back: while paused the system takes no more bytes from it. */
+export interface PausablePort extends TcpPort {
+  pause(): void
+  resume(): void
+}
+
 /** What the owner of a connection wants to hear. */
 export interface TcpOwner {
   onData(chunk: Uint8Array): void
@@ -38,7 +44,7 @@ export interface TcpState {
 }
 
 /** Wraps a Bun socket that is open and sets its options. */
-export function portOf(socket: Socket<TcpState>): TcpPort {
+export function portOf(socket: Socket<TcpState>): PausablePort {
   socket.setNoDelay(true)
   socket.setKeepAlive(true, KEEPALIVE_MS)
   const peer = { host: unmapHost(socket.remoteAddress), port: socket.remotePort }
@@ -59,6 +65,8 @@ export function portOf(socket: Socket<TcpState>): TcpPort {
       socket.data.owner = undefined
       socket.terminate()
     },
+    pause: () => void socket.pause(),
+    resume: () => void socket.resume(),
   }
 }
 
@@ -123,7 +131,7 @@ export function connectTcp(options: {
   address: Address
   timeoutMs: number
   clock: Clock
-  ownerOf: (port: TcpPort) => TcpOwner
+  ownerOf: (port: PausablePort) => TcpOwner
   noWayTo?: (address: Address) => Promise<string | undefined>
 }): Promise<ConnectResult> {
   const { address, timeoutMs, clock, ownerOf, noWayTo = routeError } = options
