@@ -4,6 +4,7 @@ import { bootCommand } from "./boot.ts"
 import type { Command } from "./command.ts"
 import { discoverCommand } from "./discover.ts"
 import { infoCommand } from "./info.ts"
+import { lucidacFakeCommand } from "./lucidac-fake.ts"
 import { powerCommand } from "./power.ts"
 import { readCommand } from "./read.ts"
 import { relayCommand } from "./relay.ts"
@@ -18,4 +19,5 @@ export const commands: readonly Command[] = [
   writeCommand,
   discoverCommand,
   powerCommand,
+  lucidacFakeCommand,
 ]
