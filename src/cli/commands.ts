@@ -4,6 +4,7 @@ import { bootCommand } from "./boot.ts"
 import type { Command } from "./command.ts"
 import { discoverCommand } from "./discover.ts"
 import { infoCommand } from "./info.ts"
+import { lucidacCommand } from "./lucidac.ts"
 import { lucidacFakeCommand } from "./lucidac-fake.ts"
 import { powerCommand } from "./power.ts"
 import { readCommand } from "./read.ts"
@@ -19,5 +20,6 @@ export const commands: readonly Command[] = [
   writeCommand,
   discoverCommand,
   powerCommand,
+  lucidacCommand,
   lucidacFakeCommand,
 ]

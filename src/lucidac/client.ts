@@ -10,6 +10,7 @@ import { FrameDecoder } from "./frame.ts"
 import { decodePayload } from "./payload.ts"
 import { AuthRequestSchema } from "./proto/lucidac_pb.ts"
 import { isForDevices, WRITES, wantsCache } from "./requests.ts"
+import { sniff } from "./sniff.ts"
 
 /** What a client is made of. */
 export interface ClientOptions {
@@ -53,6 +54,8 @@ export class Client {
   #misses = 0
   #checking = false
   #authDeadline: Timer | undefined
+  #language: "protobuf" | "json" | undefined
+  #first: Uint8Array = new Uint8Array(0)
   #spoken = false
   #inFlight = 0
   #held: V1Message[] = []
@@ -132,6 +135,31 @@ export class Client {
   }
 
   #bytes(chunk: Uint8Array): void {
+    switch (this.#language) {
+      case undefined:
+        this.#sniff(chunk)
+        break
+      case "protobuf":
+        this.#frames(chunk)
+        break
+      case "json":
+        break
+    }
+  }
+
+  #sniff(chunk: Uint8Array): void {
+    const bytes = this.#first.length === 0 ? chunk : Buffer.concat([this.#first, chunk])
+    const language = sniff(bytes)
+    if (language === "more") this.#first = bytes.slice()
+    else if (language === "neither") this.#cutOff("its first bytes are of no language that is spoken here")
+    else {
+      this.#language = language
+      this.#first = new Uint8Array(0)
+      this.#bytes(bytes)
+    }
+  }
+
+  #frames(chunk: Uint8Array): void {
     const error = this.#decoder.push(chunk, (body) => {
       this.#frame(body)
       return this.connection.open

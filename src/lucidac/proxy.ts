@@ -61,7 +61,7 @@ const TICK_MS = 100
 const STOP_LIMIT_MS = 1_000
 
 /** The proxy, without its sockets. */
-export class Proxy implements Assembly {
+export class DeviceProxy implements Assembly {
   readonly backends: readonly Backend[]
   readonly #options: ProxyOptions
   readonly #context: ProxyContext

@@ -244,6 +244,7 @@ export class RunDesk {
   }
 
   #over(watch: RunWatch, how: string): void {
+    for (const next of this.#current()) next.begins(this.#options.now())
     const { client, onEvent } = this.#options
     onEvent({
       type: "run-over",

@@ -5,6 +5,8 @@
 
 /** A run that says when it ends must be over this long after, or after its last sign of life. */
 export const RUN_GRACE_MS = 10_000
+/** And this long after in any case: samples that were buffered on the way have come by then. */
+export const RUN_LIMIT_MS = 60_000
 
 /** Chunks that a client does not get. */
 export interface ChunkLoss {
@@ -30,7 +32,7 @@ export class RunWatch {
   /** How long it takes; undefined for a run without an end of its own. */
   readonly #durationMs: number | undefined
   #lastSign: number
-  readonly #begun: number
+  #begun: number
   /** The client has been told that the run was accepted. */
   accepted = false
   lostTotal = 0
@@ -55,7 +57,14 @@ export class RunWatch {
   /** When it is overdue; undefined for a run that says no end, or is over. */
   get deadline(): number | undefined {
     if (this.#over || this.#durationMs === undefined) return undefined
-    return Math.max(this.#begun + this.#durationMs, this.#lastSign) + RUN_GRACE_MS
+    const planned = this.#begun + this.#durationMs
+    return Math.min(Math.max(planned, this.#lastSign) + RUN_GRACE_MS, planned + RUN_LIMIT_MS)
+  }
+
+  /** It begins only now: the devices were busy with the run before it. */
+  begins(now: number): void {
+    this.#begun = now
+    this.#lastSign = now
   }
 
   /** A chunk has come; notes a gap before it. `carrier` is whose count it is in. */

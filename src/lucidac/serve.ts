@@ -10,7 +10,7 @@ import { connectTcp } from "../transport/tcp-port.ts"
 import { errorCode, openSocket } from "../transport/udp-socket.ts"
 import type { DeviceNetwork } from "./backend.ts"
 import type { ProxyEvent } from "./events.ts"
-import { Proxy, type ProxyOptions } from "./proxy.ts"
+import { DeviceProxy, type ProxyOptions } from "./proxy.ts"
 
 /** A proxy and where it listens. */
 export interface ServeOptions extends ProxyOptions {
@@ -21,7 +21,7 @@ export interface ServeOptions extends ProxyOptions {
 
 /** A running proxy. */
 export interface Served {
-  readonly proxy: Proxy
+  readonly proxy: DeviceProxy
   readonly address: Address
   close(reason: string): void
 }
@@ -34,7 +34,7 @@ export function serveProxy(
   options: ServeOptions,
   context: { clock: Clock; random: Random; onEvent: (event: ProxyEvent) => void },
 ): Served {
-  const proxy = new Proxy(options, { ...context, network: socketNetwork(context.clock, context.onEvent) })
+  const proxy = new DeviceProxy(options, { ...context, network: socketNetwork(context.clock, context.onEvent) })
   const listener = new StreamListener({
     address: options.listen,
     onConnection: (port) => {

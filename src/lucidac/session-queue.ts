@@ -84,7 +84,7 @@ export class SessionQueue {
     return true
   }
 
-  /** A client asks for the computer: "serve" the request now, or "hold" it until its turn. */
+  /** A client asks for the computer: "serve" the request after the actions, or "hold" it until its turn. */
   request(id: number, now: number): { verdict: "serve" | "hold"; actions: QueueAction[] } {
     const member = this.#members.get(id)
     if (!member) return { verdict: "hold", actions: [] }
@@ -93,7 +93,7 @@ export class SessionQueue {
       member.state = "waiting"
       this.#waiting.push(member)
     }
-    const actions = this.#promote(now).filter((action) => action.session !== id)
+    const actions = this.#promote(now)
     if (member.state === "active") return { verdict: "serve", actions }
     member.heldSince ??= now
     return { verdict: "hold", actions }
