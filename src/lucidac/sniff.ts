@@ -33,8 +33,12 @@ export function sniff(bytes: Uint8Array): Language {
     if (at >= MAX_VARINT) return "neither"
     return "more"
   }
-  if (ENVELOPE_TAGS.has(tag) || tag === VERSION_TAG) {
-    if (!(isSpace(first) && tag === VERSION_TAG)) return "protobuf"
+  if (ENVELOPE_TAGS.has(tag)) return "protobuf"
+  if (tag === VERSION_TAG) {
+    if (!isSpace(first)) return "protobuf"
+    // White space and a line's end, or a short frame that begins with a version and its length.
+    const length = bytes[at + 2]
+    if (length !== undefined && length <= MAX_VERSION && !isSpace(length)) return "protobuf"
   }
   if (!isSpace(first)) return "neither"
   // White space before the first value: what counts comes behind it.
@@ -44,6 +48,8 @@ export function sniff(bytes: Uint8Array): Language {
   return bytes[begin] === BRACE ? "json" : "neither"
 }
 
+/** Bytes of a version: three numbers of 32 bits. */
+const MAX_VERSION = 18
 /** White space that may come before the first value. */
 const MAX_SPACE = 64
 
