@@ -1,4 +1,6 @@
 /** What each side of the tunnel's handshake says and believes, as values: no sockets, no clock. */
+
+import type { RefusalReason } from "../../observe/refusal-reason.ts"
 import {
   type ClientHello,
   decodeClientHello,
@@ -11,29 +13,6 @@ import {
 } from "../../protocol/tunnel-hello.ts"
 import type { TunnelKey, TunnelKeys } from "./keys.ts"
 import { prove, proves } from "./proof.ts"
-
-/** Why a peer was not let in; one word each, stable: they are metric labels. */
-export type RefusalReason =
-  /** Not TLS, or not 1.3. */
-  | "tls"
-  /** Its address is not allowed. */
-  | "not-allowed"
-  /** Said nothing whole in time. */
-  | "timeout"
-  /** Made room for a newer connection before it had proved anything. */
-  | "crowded"
-  | "malformed"
-  | "oversize"
-  | "version"
-  /** No such key, or a proof made without it, for another channel or another time. */
-  | "unknown-key"
-  | "wrong-proof"
-  | "revoked-key"
-  | "used-ticket"
-  | "expired-ticket"
-  | "too-many-sessions"
-  /** It left before it had proved anything. */
-  | "left"
 
 /** What a server makes of a client's hello. */
 export type Verdict =
