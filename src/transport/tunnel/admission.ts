@@ -15,10 +15,13 @@ export interface AdmissionLimits {
 
 export const ADMISSION_LIMITS: AdmissionLimits = { perGroup: 8, total: 256, deadlineMs: 10_000 }
 
+/** Why a stranger had to go: its time was over, or another needed its place. */
+export type Expulsion = "timeout" | "crowded"
+
 interface Stranger {
   readonly group: string
   readonly since: number
-  readonly end: () => void
+  readonly end: (why: Expulsion) => void
 }
 
 /** The IPv4 address, or the /64 of the IPv6 address, that `host` is in. */
@@ -48,17 +51,15 @@ export class Admission {
     return this.#strangers.size
   }
 
-  /** A stranger has come; `end` is called if it must go, once and after it was forgotten. Returns how many had to. */
-  enter(key: object, host: string, now: number, end: () => void): number {
+  /** A stranger has come; `end` is called if it must go, once and after it was forgotten. */
+  enter(key: object, host: string, now: number, end: (why: Expulsion) => void): void {
     const group = groupOf(host)
-    let gone = 0
     const members = this.#groups.get(group)
-    if (members && members.size >= this.limits.perGroup) gone += this.#expel(first(members))
-    if (this.#strangers.size >= this.limits.total) gone += this.#expel(first(this.#strangers.keys()))
+    if (members && members.size >= this.limits.perGroup) this.#expel(first(members), "crowded")
+    if (this.#strangers.size >= this.limits.total) this.#expel(first(this.#strangers.keys()), "crowded")
     this.#strangers.set(key, { group, since: now, end })
     const grown = this.#groups.get(group) ?? new Set()
     this.#groups.set(group, grown.add(key))
-    return gone
   }
 
   /** It is a stranger no more, or has gone by itself; false if it was none. */
@@ -72,27 +73,24 @@ export class Admission {
     return true
   }
 
-  /** Ends those that have taken too long; returns how many. */
-  sweep(now: number): number {
-    let gone = 0
+  /** Ends those that have taken too long. */
+  sweep(now: number): void {
     for (const [key, { since }] of [...this.#strangers]) {
       if (now - since < this.limits.deadlineMs) break
-      gone += this.#expel(key)
+      this.#expel(key, "timeout")
     }
-    return gone
   }
 
   /** Ends all. */
   clear(): void {
-    for (const key of [...this.#strangers.keys()]) this.#expel(key)
+    for (const key of [...this.#strangers.keys()]) this.#expel(key, "crowded")
   }
 
-  #expel(key: object | undefined): number {
+  #expel(key: object | undefined, why: Expulsion): void {
     const stranger = key && this.#strangers.get(key)
-    if (!stranger) return 0
+    if (!stranger) return
     this.leave(key)
-    stranger.end()
-    return 1
+    stranger.end(why)
   }
 }
 

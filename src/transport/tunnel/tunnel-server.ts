@@ -98,8 +98,8 @@ export class TunnelServer {
   /** Ends the sessions of the keys that are good no more. */
   endRevoked(): void {
     for (const session of this.sessions) {
-      const key = this.#options.keys.find(session.key.id)
-      if (key?.state !== "valid") session.end({ code: "refused", detail: "the key has been revoked" })
+      const { status } = this.#options.keys.find(session.key.id)
+      if (status !== "valid") session.end({ code: "refused", detail: "the key has been revoked" })
     }
   }
 
@@ -119,13 +119,10 @@ export class TunnelServer {
         this.#refused("not-allowed", host)
         return false
       }
-      const begun = clock.now()
-      const expired = (): void => {
-        const late = clock.now() - begun >= 9_000
-        this.#refused(late ? "timeout" : "crowded", host)
+      this.#admission.enter(key, host, clock.now(), (why) => {
+        this.#refused(why, host)
         abort()
-      }
-      this.#admission.enter(key, host, begun, expired)
+      })
       return true
     },
     onSecure: (key, port) => this.#greet(key, port),
@@ -235,7 +232,10 @@ export class TunnelServer {
   #redeem(port: SecurePort, message: HelloMessage, ticket: TunnelKey, device: string): void {
     const { name, keys, newId, observer } = this.#options
     try {
-      const id = keys.redeem(ticket.id, { name: device, secret: deviceSecret(ticket.secret, port.exporter) })
+      const id = newId()
+      const secret = deviceSecret(ticket.secret, port.exporter)
+      const { status } = keys.redeem(ticket.id, { id, name: device, secret })
+      if (status !== "redeemed") throw new Error(`a ticket that was just good is ${status}`)
       const words = { session: newId(), resumed: false, name, resumeMs: 0, device: id }
       port.write(answerClient(ticket, port.exporter, message, words))
       observer.event({ type: "device-joined", user: ticket.user, device, peer: port.peer.host })
