@@ -1,0 +1,85 @@
+/** What each side of the tunnel's handshake says and believes, as values: no sockets, no clock. */
+
+import type { RefusalReason } from "../../observe/refusal-reason.ts"
+import {
+  type ClientHello,
+  decodeClientHello,
+  decodeServerHello,
+  encodeBody,
+  encodeHello,
+  type HelloMessage,
+  PROOF_BYTES,
+  type ServerHello,
+} from "../../protocol/tunnel-hello.ts"
+import type { KeyStatus, TunnelKey, TunnelKeys } from "./keys.ts"
+import { prove, proves } from "./proof.ts"
+
+/** What a server makes of a client's hello. */
+export type Verdict =
+  | { readonly ok: true; readonly key: TunnelKey; readonly hello: ClientHello }
+  | { readonly ok: false; readonly reason: RefusalReason; readonly answer: Uint8Array | undefined }
+
+const NO_PROOF = new Uint8Array(PROOF_BYTES)
+/** Compared with where there is no such key, so that it takes as long. */
+const NO_SECRET = new Uint8Array(32)
+/** The same words whether there is no such key, it is good no more, or it was not proved: which, is nobody's business. */
+const UNKNOWN: ServerHello = { refused: "the server does not know this key", code: "unknown-key" }
+
+const reasons: Record<Exclude<KeyStatus["status"], "valid">, RefusalReason> = {
+  unknown: "unknown-key",
+  used: "used-ticket",
+  expired: "expired-ticket",
+  revoked: "revoked-key",
+}
+
+/** Judges a client's first message. */
+export function judgeClient(message: HelloMessage, exporter: Uint8Array, keys: TunnelKeys): Verdict {
+  const hello = decodeClientHello(message.body)
+  if (!hello) return { ok: false, reason: "malformed", answer: undefined }
+  const found = keys.find(hello.key)
+  const secret = found.status === "valid" ? found.key.secret : NO_SECRET
+  const proved = proves(prove(secret, exporter, { role: "client" }, message.body), message.proof)
+  if (found.status === "valid" && proved) return { ok: true, key: found.key, hello }
+  const reason = found.status === "valid" ? "wrong-proof" : reasons[found.status]
+  return { ok: false, reason, answer: encodeHello(encodeBody(UNKNOWN), NO_PROOF) }
+}
+
+/** A server's answer to `message`, with its proof. */
+export function answerClient(
+  key: TunnelKey,
+  exporter: Uint8Array,
+  message: HelloMessage,
+  words: ServerHello,
+): Uint8Array {
+  const body = encodeBody(words)
+  return encodeHello(body, prove(key.secret, exporter, { role: "server", clientProof: message.proof }, body))
+}
+
+/** A client's first message, and the check of what comes back. */
+export interface ClientHandshake {
+  readonly message: Uint8Array
+  /** "refused": the server's own words, `proved` if it knows the key; "impostor": it does not, and says it lets us in. */
+  read(answer: HelloMessage): ClientOutcome
+}
+
+/** What a client makes of a server's answer. */
+export type ClientOutcome =
+  | { readonly kind: "welcome"; readonly welcome: Extract<ServerHello, { session: string }> }
+  | { readonly kind: "refused"; readonly code: string; readonly detail: string; readonly proved: boolean }
+  | { readonly kind: "impostor" }
+
+/** Begins a handshake with the key `hello.key`. */
+export function beginHandshake(secret: Uint8Array, exporter: Uint8Array, hello: ClientHello): ClientHandshake {
+  const body = encodeBody(hello)
+  const clientProof = prove(secret, exporter, { role: "client" }, body)
+  return {
+    message: encodeHello(body, clientProof),
+    read(answer) {
+      const expected = prove(secret, exporter, { role: "server", clientProof }, answer.body)
+      const proved = proves(expected, answer.proof)
+      const words = decodeServerHello(answer.body)
+      if (words && "refused" in words) return { kind: "refused", code: words.code, detail: words.refused, proved }
+      return proved && words ? { kind: "welcome", welcome: words } : { kind: "impostor" }
+    },
+  }
+}
