@@ -130,24 +130,35 @@ describe("the store", () => {
     expect(again().list()).toEqual([ticket])
   })
 
-  test("takes a thousand keys and no more, and remembers the last thousand that are spent", () => {
-    const { book, store, redeem, clock, stateOf } = setUp()
-    for (let i = 0; i < MAX_KEYS; i++) book.invite(`user${i}`, "all", HOUR)
-    expect(() => book.invite("alice", "all", HOUR)).toThrow(TooManyKeysError)
-    const [first, second] = book.list() as [Key, Key]
-    // A device takes the place of its ticket.
-    redeem(first)
+  /** A store with `count` copies of a ticket of "user", spent or not. */
+  function filled(count: number, spent?: object): MemoryStore {
+    const store = new MemoryStore()
+    setUp(store).book.invite("user", "all", HOUR)
+    const { version, keys } = JSON.parse(store.text!)
+    const copies = Array.from({ length: count }, (_, at) => ({ ...keys[0], id: `id${at}`, spent }))
+    return new MemoryStore(JSON.stringify({ version, keys: copies }))
+  }
+
+  test("takes a thousand keys and no more; a device takes the place of its ticket", () => {
+    const { book, redeem, clock } = setUp(filled(MAX_KEYS - 1))
+    const ticket = book.invite("alice", "all", 2 * HOUR)
+    expect(() => book.invite("bob", "all", HOUR)).toThrow(TooManyKeysError)
+    const key = redeem(ticket)
+    expect(book.list()).toHaveLength(MAX_KEYS)
+    // Expired tickets make room.
     clock.now += HOUR
+    const other = book.invite("bob", "all", HOUR)
+    expect(book.list()).toEqual([key, other])
+  })
+
+  test("remembers the last thousand keys that are spent", () => {
+    const { book, stateOf } = setUp(filled(MAX_SPENT, { why: "revoked", at: 1 }))
+    expect(book.find("id0")?.state).toBe("revoked")
     const ticket = book.invite("alice", "all", HOUR)
-    expect(book.list()).toHaveLength(2)
-    book.revoke(ticket.id)
+    book.revoke("alice")
     expect(stateOf(ticket)).toBe("revoked")
-    expect(JSON.parse(store.text!).keys).toHaveLength(1 + MAX_SPENT)
-    for (let i = 1; i < MAX_SPENT; i++) book.revoke(book.invite("bob", "all", HOUR).id)
-    expect(stateOf(ticket)).toBe("revoked")
-    expect(stateOf(second)).toBeUndefined()
-    book.revoke(book.invite("bob", "all", HOUR).id)
-    expect(stateOf(ticket)).toBeUndefined()
+    expect(book.find("id0")).toBeUndefined()
+    expect(book.find("id1")?.state).toBe("revoked")
   })
 
   const damages: [text: string, said: string][] = [
