@@ -129,6 +129,6 @@ describe("the rectangle for so many boards", () => {
     expect(rectangleFor(10, { width: 12, height: 12 }, 0.9)).toEqual({ width: 4, height: 3 })
     expect(rectangleFor(10, { width: 12, height: 2 }, 0.9)).toBeUndefined()
     expect(rectangleFor(7, { width: 12, height: 12 }, 0)).toEqual({ width: 7, height: 1 })
-    expect(rectangleFor(7, { width: 12, height: 12 }, 0.5)).toEqual({ width: 3, height: 3 })
+    expect(rectangleFor(7, { width: 12, height: 12 }, 0.5)).toEqual({ width: 4, height: 2 })
   })
 })
