@@ -30,7 +30,7 @@ export const MuxType = {
   open: 1,
   /** One datagram of a flow. */
   data: 2,
-  /** A flow's end. Payload: UTF-8 reason code, then, after a space, words for people; may be empty. */
+  /** A flow's end, or with flow id 0 that of the whole session. Payload: UTF-8 reason code, then, after a space, words for people; may be empty. */
   close: 3,
   /** Flow id 0. Payload: up to 64 bytes that come back in the pong. */
   ping: 4,
@@ -42,6 +42,11 @@ export const MuxType = {
   tagged: 6,
   /** Flow id 0. News of no flow. Payload: u8 kind, u8 length and UTF-8 name of the board, the news. Kinds that are not known are skipped. */
   notice: 7,
+  /**
+   * Flow id 0, client to server. No payload. On a connection that resumes a session: the client has opened again every
+   * flow that it still has; what it has not is over.
+   */
+  resumed: 8,
   /** Reserved for reliable byte streams. */
   stream: 16,
 } as const
@@ -86,6 +91,7 @@ export type MuxFrame =
   | { type: "pong"; payload: Uint8Array }
   | { type: "notice"; kind: number; board: string; payload: Uint8Array }
   | { type: "tagged"; flow: number; tagged: TaggedDatagram }
+  | { type: "resumed" }
   /** A frame of a type that this version does not know: skipped, so that later versions may add some. */
   | { type: "unknown"; code: number }
 
@@ -200,6 +206,11 @@ export function encodeNotice(kind: number, board: string, payload: Uint8Array): 
   return encode(MuxType.notice, 0, body)
 }
 
+/** Ends the list of flows that a resumed session still has. */
+export function encodeResumed(): Uint8Array {
+  return encode(MuxType.resumed, 0, new Uint8Array(0))
+}
+
 /** A ping, or the pong that answers it with the same payload. */
 export function encodePing(type: "ping" | "pong", payload: Uint8Array): Uint8Array {
   return encode(MuxType[type], 0, payload.subarray(0, MUX_MAX_PING))
@@ -247,6 +258,8 @@ function decodeFrame(bytes: Uint8Array): MuxFrame | { type: "bad"; detail: strin
       return { type: bytes[0] === MuxType.ping ? "ping" : "pong", payload }
     case MuxType.notice:
       return decodeNotice(payload)
+    case MuxType.resumed:
+      return { type: "resumed" }
     default:
       return { type: "unknown", code: bytes[0]! }
   }

@@ -76,7 +76,8 @@ export class Relay {
     }
     if (this.#flows.size >= this.#options.limits.maxFlows) this.#evict()
     const { clock, observer, channel } = this.#options
-    const flow: Flow = { id: this.#nextId++, owner: peerHost(near.peer), application: near.peer, near }
+    const owner = near.owner ?? peerHost(near.peer)
+    const flow: Flow = { id: this.#nextId++, owner, application: near.peer, near }
     const far = throughStages(this.#options.stages, this.#options.dial(near.peer), flow)
     const entry: Entry = { flow, near, far, lastTraffic: clock.now(), answered: false }
     this.#flows.set(flow.id, entry)

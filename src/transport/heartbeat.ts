@@ -38,6 +38,12 @@ export class Heartbeat {
     this.#expectingSince ??= now
   }
 
+  /** Doubts that the peer is there: the next `check` asks for a ping, and patience is that for an overdue answer. */
+  probe(now: number): void {
+    this.#expectingSince = now - this.times.urgentMs
+    this.#pingedAt = undefined
+  }
+
   /** What to do now. A "ping" is asked for once until something is received. */
   check(now: number): "wait" | "ping" | "dead" {
     const { pingAfterMs, deadAfterMs, urgentMs } = this.times

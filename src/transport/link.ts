@@ -32,6 +32,8 @@ export type CloseCode =
 export interface Link {
   /** The far end, `192.0.2.7:40112`, for logs and metrics. */
   readonly peer: string
+  /** The user who has proved to be the far end, where one has. */
+  readonly owner?: string | undefined
   /** Never throws, never blocks; what cannot go is dropped and counted. May keep the datagram: do not change it after. */
   send(datagram: Uint8Array): void
   /** Set once. Datagrams that came before are held (bounded) and delivered when it is set. */

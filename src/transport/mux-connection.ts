@@ -10,6 +10,7 @@ import {
   encodeNotice,
   encodeOpen,
   encodePing,
+  encodeResumed,
   encodeTagged,
   MUX_MAX_PAYLOAD,
   MUX_TAGGED_HEADER,
@@ -19,10 +20,11 @@ import {
   type TaggedDatagram,
 } from "../protocol/mux.ts"
 import { type Clock, every, type Timer } from "./clock.ts"
+import { FairQueue } from "./fair-queue.ts"
 import { Heartbeat, type HeartbeatTimes } from "./heartbeat.ts"
 import type { CloseCode, CloseReason } from "./link.ts"
 import { Outbox } from "./outbox.ts"
-import { TAGGED_QUEUE, TaggedQueue, type TaggedQueueLimits } from "./tagged-queue.ts"
+import { TAGGED_QUEUE, type TaggedQueueLimits } from "./tagged-queue.ts"
 import type { TcpPort } from "./tcp-port.ts"
 
 /** What one flow's owner hears from the connection. */
@@ -66,8 +68,24 @@ export interface MuxConnectionOptions {
   onDead: (detail: string) => void
   /** A frame has come whole: the peer speaks the protocol. */
   onFrame?: () => void
+  /** The peer has ended the session, not only a flow. */
+  onBye?: (reason: CloseReason) => void
   heartbeat?: HeartbeatTimes
   taggedQueue?: TaggedQueueLimits
+  /** How long a datagram may wait; MAX_AGE_MS unless told. */
+  maxAgeMs?: Readonly<Record<MuxChannelName, number>>
+  /** A ping this often whatever passes, milliseconds, to know the round-trip time; else only when it is quiet. */
+  pingEveryMs?: number
+}
+
+/** What a connection knows of the way to its peer. */
+export interface MuxMeasures {
+  /** Of the last ping, milliseconds; undefined before the first answer. */
+  readonly rttMs: number | undefined
+  /** What waits now. */
+  readonly queuedBytes: number
+  /** The longest that a datagram which went out had waited, in the last ten seconds, milliseconds. */
+  readonly queueAgeMs: number
 }
 
 /** How long a datagram may wait for the connection: SCP clients ask again after 500 ms, a boot is worth finishing. */
@@ -77,39 +95,61 @@ export const MAX_FLOWS_PER_CONNECTION = 1024
 /** News is worth its while a little longer than a beacon's period of 4 s. */
 const NOTICE_MAX_AGE_MS = 5_000
 const CHECK_MS = 500
-/** Tagged datagrams are handed to the outbox while it holds less: enough for one write, little for SCP to wait behind. */
-const TAGGED_AHEAD_BYTES = 64 << 10
+/** Frames are handed to the outbox while it holds less: enough for one write, little for others to wait behind. */
+const AHEAD_BYTES = 64 << 10
+/** What may wait of all flows' own datagrams: a boot and much SCP each, and of all together what the outbox may hold. */
+const DATA_QUEUE = { frames: 1024, bytes: 256 << 10, totalBytes: 1 << 20 } as const
+/** Queue ages are the worst of this time. */
+const AGE_WINDOW_MS = 10_000
 const closeCodes = new Set<string>(["closed", "idle", "evicted", "peer-closed", "refused", "failed", "shutdown"])
 
 interface Entry {
   owner: MuxFlowOwner
   channel: MuxChannelName
+  board: string
+  application: string
+  /** On a connection that resumes a session: the peer has not said yet that it has the flow still. */
+  unconfirmed?: boolean
 }
 
 /** Reads and writes mux frames; hand it every chunk after the preface. */
 export class MuxConnection {
   readonly #options: MuxConnectionOptions
-  readonly #decoder = new MuxDecoder()
+  readonly #maxAgeMs: Readonly<Record<MuxChannelName, number>>
+  readonly #taggedAgeMs: number
   readonly #flows = new Map<number, Entry>()
-  readonly #heartbeat: Heartbeat
   readonly #outbox: Outbox
-  readonly #tagged: TaggedQueue
+  readonly #data: FairQueue
+  readonly #tagged: FairQueue
   readonly #timer: Timer
+  /** Undefined while a session waits for its next connection. */
+  #port: TcpPort | undefined
+  #decoder = new MuxDecoder()
+  #heartbeat: Heartbeat
   #nextFlow = 1
   #over = false
+  #pingedAt: number
+  #rttMs: number | undefined
+  #worstAge = { ms: 0, at: Number.NEGATIVE_INFINITY }
 
   constructor(options: MuxConnectionOptions) {
     this.#options = options
-    const { clock, port, drops, peer } = options
+    const { clock, port, drops, peer, taggedQueue = TAGGED_QUEUE } = options
+    this.#port = port
+    this.#maxAgeMs = options.maxAgeMs ?? MAX_AGE_MS
+    this.#taggedAgeMs = taggedQueue.ageMs
     this.#heartbeat = new Heartbeat(clock.now(), options.heartbeat)
-    this.#tagged = new TaggedQueue(options.taggedQueue ?? TAGGED_QUEUE, clock, drops, peer)
+    this.#pingedAt = clock.now()
+    const common = { clock, drops, where: peer }
+    this.#data = new FairQueue({ ...common, limits: DATA_QUEUE, reasons: { full: "queue-full", old: "queue-old" } })
+    const { datagrams: frames, bytes } = taggedQueue
+    const limits = { frames, bytes, totalBytes: bytes }
+    this.#tagged = new FairQueue({ ...common, limits, reasons: { full: "tag-overflow", old: "tag-overflow" } })
     this.#outbox = new Outbox({
-      write: (bytes) => port.write(bytes),
+      write: (chunk) => this.#port?.write(chunk) ?? 0,
       onOverflow: () => this.#dead("it has stopped reading"),
-      onRoom: () => this.#pumpTagged(),
-      clock,
-      drops,
-      where: peer,
+      onRoom: () => this.#pump(),
+      ...common,
     })
     this.#timer = every(clock, CHECK_MS, () => this.#check())
   }
@@ -126,15 +166,59 @@ export class MuxConnection {
 
   /** Bytes waiting for the socket. */
   get queuedBytes(): number {
-    return this.#outbox.bytes
+    return this.#outbox.bytes + this.#data.bytes + this.#tagged.bytes
+  }
+
+  get measures(): MuxMeasures {
+    const worst = this.#worstAge
+    const recent = this.#options.clock.now() - worst.at < AGE_WINDOW_MS
+    return { rttMs: this.#rttMs, queuedBytes: this.queuedBytes, queueAgeMs: recent ? worst.ms : 0 }
   }
 
   /** Opens a flow toward the peer. */
   open(channel: MuxChannelName, board: string, application: string, owner: MuxFlowOwner): MuxFlow {
     const id = this.#nextFlow++
-    this.#flows.set(id, { owner, channel })
-    this.#control(encodeOpen(id, channel, board, application))
+    this.#flows.set(id, { owner, channel, board, application })
+    // On a connection to come it is opened with all others.
+    if (this.#port) this.#control(encodeOpen(id, channel, board, application))
     return this.#flow(id, channel)
+  }
+
+  /**
+   * The connection is gone and the session is not: flows stay, what they send waits as long as it is worth. What was
+   * under way is lost, as datagrams are.
+   */
+  detach(): void {
+    this.#port = undefined
+    this.#decoder = new MuxDecoder()
+    this.#outbox.suspend()
+  }
+
+  /** The session goes on over `port`, another connection. A client opens its flows again, which tells what it still has. */
+  attach(port: TcpPort): void {
+    const { clock, heartbeat, onOpen } = this.#options
+    this.detach()
+    this.#port = port
+    this.#heartbeat = new Heartbeat(clock.now(), heartbeat)
+    this.#pingedAt = clock.now()
+    const opens: Uint8Array[] = []
+    for (const [id, entry] of this.#flows) {
+      if (onOpen) entry.unconfirmed = true
+      else opens.push(encodeOpen(id, entry.channel, entry.board, entry.application))
+    }
+    this.#outbox.resume(onOpen ? [] : [...opens, encodeResumed()])
+  }
+
+  /** The way to the peer may have changed: asks at once whether it is there, with little patience. */
+  probe(): void {
+    if (!this.#port || this.#over) return
+    this.#heartbeat.probe(this.#options.clock.now())
+    this.#check()
+  }
+
+  /** Tells the peer that the session is over, and why; the caller then closes. */
+  bye(reason: CloseReason): void {
+    if (this.#port && !this.#over) this.#control(encodeClose(0, reason.code, reason.detail))
   }
 
   /** Tells the peer some news. Older peers skip what they do not know. */
@@ -168,6 +252,7 @@ export class MuxConnection {
     this.#over = true
     this.#timer.cancel()
     this.#outbox.close()
+    this.#data.clear("closed")
     this.#tagged.clear()
     const flows = [...this.#flows.values()]
     this.#flows.clear()
@@ -175,7 +260,7 @@ export class MuxConnection {
   }
 
   #flow(id: number, channel: MuxChannelName): MuxFlow {
-    const maxAgeMs = MAX_AGE_MS[channel]
+    const maxAgeMs = this.#maxAgeMs[channel]
     return {
       send: (datagram) => {
         if (!this.#flows.has(id)) this.#options.drops.drop("closed", this.#options.peer)
@@ -183,7 +268,9 @@ export class MuxConnection {
         else {
           // A client's datagrams want answers; a boot has none, but must not wait 30 s to learn that nobody is there.
           if (this.#options.onOpen === undefined) this.#heartbeat.expecting(this.#options.clock.now())
-          this.#outbox.push(encodeData(id, datagram), maxAgeMs)
+          const frame = encodeData(id, datagram)
+          if (this.#data.length === 0 && this.#outbox.bytes < AHEAD_BYTES) this.#outbox.push(frame, maxAgeMs)
+          else this.#data.push(id, frame, maxAgeMs)
         }
       },
       sendTagged: (tagged) => {
@@ -191,13 +278,16 @@ export class MuxConnection {
         if (!this.#flows.has(id)) drops.drop("closed", peer)
         else if (tagged.datagram.length > MUX_MAX_PAYLOAD - MUX_TAGGED_HEADER) drops.drop("oversize", peer)
         else {
-          this.#tagged.push(encodeTagged(id, tagged))
-          this.#pumpTagged()
+          this.#tagged.push(id, encodeTagged(id, tagged), this.#taggedAgeMs)
+          this.#pump()
         }
       },
       close: (reason) => {
-        if (!this.#flows.delete(id) || this.#over) return
-        this.#control(encodeClose(id, reason.code, reason.detail))
+        if (!this.#flows.delete(id) || this.#over || !this.#port) return
+        const frame = encodeClose(id, reason.code, reason.detail)
+        // Behind what the flow has sent.
+        if (this.#data.has(id)) this.#data.push(id, frame, Number.POSITIVE_INFINITY, true)
+        else this.#control(frame)
       },
     }
   }
@@ -222,8 +312,10 @@ export class MuxConnection {
       case "close": {
         const entry = this.#flows.get(frame.flow)
         this.#flows.delete(frame.flow)
-        const code = closeCodes.has(frame.code) ? (frame.code as CloseCode) : "peer-closed"
-        entry?.owner.onClose({ code: code === "closed" ? "peer-closed" : code, detail: frame.detail })
+        const said = closeCodes.has(frame.code) ? (frame.code as CloseCode) : "peer-closed"
+        const reason: CloseReason = { code: said === "closed" ? "peer-closed" : said, detail: frame.detail }
+        if (frame.flow === 0) this.#options.onBye?.(reason)
+        else entry?.owner.onClose(reason)
         return
       }
       case "ping":
@@ -233,6 +325,11 @@ export class MuxConnection {
         this.#options.onNotice?.(frame)
         return
       case "pong":
+        this.#rttMs = this.#options.clock.now() - this.#pingedAt
+        return
+      case "resumed":
+        this.#endUnconfirmed()
+        return
       case "unknown":
         return
     }
@@ -244,7 +341,16 @@ export class MuxConnection {
       this.#dead("it opened a flow, which only a client may")
       return
     }
-    if (this.#flows.has(frame.flow)) {
+    if (frame.flow === 0) {
+      this.#dead("it opened flow 0, which stands for the whole session")
+      return
+    }
+    const known = this.#flows.get(frame.flow)
+    if (known?.unconfirmed) {
+      known.unconfirmed = false
+      return
+    }
+    if (known) {
       this.#dead(`it opened flow ${frame.flow} twice`)
       return
     }
@@ -253,32 +359,60 @@ export class MuxConnection {
       return
     }
     // The flow must be known before its owner is asked: an owner may send at once.
-    const entry: Entry = { owner: { onDatagram() {}, onClose() {} }, channel: frame.channel }
+    const { channel, board, application } = frame
+    const entry: Entry = { owner: { onDatagram() {}, onClose() {} }, channel, board, application }
     this.#flows.set(frame.flow, entry)
     const owner = onOpen(this.#flow(frame.flow, frame.channel), frame)
     if (owner) entry.owner = owner
     else if (this.#flows.delete(frame.flow)) this.#control(encodeClose(frame.flow, "refused"))
   }
 
+  /** What the peer did not open again has ended on its side. */
+  #endUnconfirmed(): void {
+    for (const [id, entry] of [...this.#flows]) {
+      if (!entry.unconfirmed) continue
+      this.#flows.delete(id)
+      entry.owner.onClose({ code: "peer-closed" })
+    }
+  }
+
   #check(): void {
-    switch (this.#heartbeat.check(this.#options.clock.now())) {
+    if (!this.#port) return
+    const now = this.#options.clock.now()
+    const { pingEveryMs = Number.POSITIVE_INFINITY } = this.#options
+    switch (this.#heartbeat.check(now)) {
       case "ping":
-        this.#control(encodePing("ping", new Uint8Array(0)))
+        this.#ping(now)
         return
       case "dead":
         this.#dead("nothing heard from it")
         return
       case "wait":
+        if (now - this.#pingedAt >= pingEveryMs) this.#ping(now)
         return
     }
   }
 
-  #pumpTagged(): void {
-    while (this.#tagged.length > 0 && this.#outbox.bytes < TAGGED_AHEAD_BYTES) {
-      const frame = this.#tagged.take()
-      if (!frame) return
-      this.#outbox.push(frame)
+  #ping(now: number): void {
+    this.#pingedAt = now
+    this.#control(encodePing("ping", new Uint8Array(0)))
+  }
+
+  /** Flows' own datagrams first: their programs wait for answers. */
+  #pump(): void {
+    const now = this.#options.clock.now()
+    for (const queue of [this.#data, this.#tagged]) {
+      while (queue.length > 0 && this.#outbox.bytes < AHEAD_BYTES) {
+        const next = queue.take()
+        if (!next) break
+        this.#noteAge(now - next.since, now)
+        this.#outbox.push(next.frame, next.staleAt - now, next.control)
+      }
     }
+  }
+
+  #noteAge(ms: number, now: number): void {
+    if (ms >= this.#worstAge.ms || now - this.#worstAge.at >= AGE_WINDOW_MS) this.#worstAge = { ms, at: now }
   }
 
   #control(frame: Uint8Array): void {

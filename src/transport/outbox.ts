@@ -97,6 +97,24 @@ export class Outbox {
     this.#flush()
   }
 
+  /** The socket is gone and another may come: control frames are forgotten, the frame that was begun is whole again. */
+  suspend(): void {
+    this.#blocked = true
+    this.#written = 0
+    this.#entries = this.#entries.slice(this.#head).filter((entry) => !entry.control)
+    this.#head = 0
+    this.#bytes = this.#entries.reduce((sum, entry) => sum + entry.frame.length, 0)
+  }
+
+  /** There is another socket: `first` goes before all that waits. */
+  resume(first: readonly Uint8Array[]): void {
+    const control = first.map((frame) => ({ frame, staleAt: Number.POSITIVE_INFINITY, control: true }))
+    this.suspend()
+    this.#entries = [...control, ...this.#entries]
+    this.#bytes += first.reduce((sum, frame) => sum + frame.length, 0)
+    this.drained()
+  }
+
   /** Forgets everything; what was waiting is counted as dropped. */
   close(reason: DropReason = "closed"): void {
     if (this.#closed) return

@@ -4,20 +4,13 @@
  */
 import type { Channel } from "../observe/events.ts"
 import type { Observer } from "../observe/observer.ts"
-import {
-  decodePreface,
-  encodePreface,
-  MUX_PREFACE,
-  MUX_VERSION,
-  startsLikePreface,
-  type TaggedDatagram,
-} from "../protocol/mux.ts"
+import { decodePreface, encodePreface, MUX_PREFACE, MUX_VERSION, startsLikePreface } from "../protocol/mux.ts"
 import { formatAddress } from "./address.ts"
 import type { Clock } from "./clock.ts"
 import { FramedConnection } from "./framed-connection.ts"
-import { BaseLink, type CloseReason, type Link } from "./link.ts"
+import type { CloseReason, Link } from "./link.ts"
 import { MAX_AGE_MS, MuxConnection, type MuxFlow, type MuxFlowOwner, type Notice } from "./mux-connection.ts"
-import type { TaggedPath } from "./tagged-path.ts"
+import { MuxPeerLink, ownerOf, PeerLink } from "./peer-link.ts"
 import type { TaggedQueueLimits } from "./tagged-queue.ts"
 import type { TcpOwner, TcpPort } from "./tcp-port.ts"
 
@@ -33,71 +26,6 @@ export interface TcpPeerOptions {
   readonly onNotice?: (notice: Notice, answer: (notice: Notice) => void) => void
   /** What may wait of the datagrams that a board sends by IP tag. */
   readonly taggedQueue?: TaggedQueueLimits
-}
-
-/** A flow of a mux connection, or all of a plain one, as a link. */
-class PeerLink extends BaseLink {
-  onRelease: (reason: CloseReason) => void = () => {}
-  onTransmit: (datagram: Uint8Array) => void = () => {}
-
-  constructor(
-    readonly peer: string,
-    private readonly observer: Observer,
-  ) {
-    super(observer)
-  }
-
-  protected override transmit(datagram: Uint8Array): void {
-    this.onTransmit(datagram)
-  }
-
-  protected override release(reason: CloseReason): void {
-    this.onRelease(reason)
-  }
-
-  /** A fault in whoever takes the datagram must not cost the other flows of the connection. */
-  override deliver(datagram: Uint8Array): void {
-    try {
-      super.deliver(datagram)
-    } catch (error) {
-      this.observer.event({ type: "internal-error", where: `datagram from ${this.peer}`, detail: String(error) })
-    }
-  }
-
-  override finish(reason: CloseReason): void {
-    super.finish(reason)
-  }
-}
-
-/** A flow of a mux connection, which carries tagged datagrams as well. */
-class MuxPeerLink extends PeerLink implements TaggedPath {
-  #onTagged: ((tagged: TaggedDatagram) => void) | undefined
-
-  constructor(
-    peer: string,
-    observer: Observer,
-    private readonly flow: MuxFlow,
-  ) {
-    super(peer, observer)
-    this.onTransmit = (datagram) => flow.send(datagram)
-    this.onRelease = (reason) => flow.close(reason)
-  }
-
-  set onTagged(handler: (tagged: TaggedDatagram) => void) {
-    this.#onTagged = handler
-  }
-
-  /** A flow ends with its connection: it is never renewed at this end. */
-  set onRenewed(_handler: () => void) {}
-
-  sendTagged(tagged: TaggedDatagram): void {
-    this.flow.sendTagged(tagged)
-  }
-
-  deliverTagged(tagged: TaggedDatagram): void {
-    if (this.#onTagged && !this.closed) this.#onTagged(tagged)
-    else this.drops.drop("tag-stray", this.peer)
-  }
 }
 
 /** A connection in Python's framing; its one flow begins with a datagram, and again after it has ended. */
@@ -229,11 +157,7 @@ export class TcpPeer implements TcpOwner {
   #openFlow(flow: MuxFlow, about: { channel: Channel; board: string; application: string }): MuxFlowOwner {
     const link = new MuxPeerLink(`${about.application} via ${this.name}`, this.options.observer, flow)
     this.options.onLink(link, about.channel, about.board)
-    return {
-      onDatagram: (datagram) => link.deliver(datagram),
-      onTagged: (tagged) => link.deliverTagged(tagged),
-      onClose: (reason) => link.finish(reason),
-    }
+    return ownerOf(link)
   }
 
   #becomeFramed(): void {

@@ -2,7 +2,7 @@
  * One TCP connection as the rest of the relay sees it: writes that may be short, bytes that come, one end. The only
  * file that calls Bun.connect; listening is tcp-accept's.
  */
-import type { Socket } from "bun"
+import type { Socket, TLSOptions } from "bun"
 import { type Address, formatAddress, unmapHost } from "./address.ts"
 import type { Clock } from "./clock.ts"
 import { routeError } from "./route.ts"
@@ -119,16 +119,38 @@ const NO_NEIGHBOUR_MS = 2_500
  * Connects; resolves within `timeoutMs` and never rejects. `ownerOf` is asked once, when the connection is open.
  * `noWayTo` tells why there is no way to an address, if there is none.
  */
-export function connectTcp(options: {
-  address: Address
-  timeoutMs: number
-  clock: Clock
-  ownerOf: (port: TcpPort) => TcpOwner
-  noWayTo?: (address: Address) => Promise<string | undefined>
-}): Promise<ConnectResult> {
+export function connectTcp(options: ConnectOptions<TcpPort>): Promise<ConnectResult> {
+  return connect(options, (begin) => ({ open: (socket) => begin(socket, portOf(socket)) }))
+}
+
+/** What a connection attempt needs. */
+export interface ConnectOptions<Port extends TcpPort> {
+  readonly address: Address
+  readonly timeoutMs: number
+  readonly clock: Clock
+  readonly ownerOf: (port: Port) => TcpOwner
+  readonly noWayTo?: (address: Address) => Promise<string | undefined>
+}
+
+/** What makes a socket more than TCP: Bun's options, and the handlers that say when it is usable, or that it never is. */
+interface Layer {
+  readonly tls?: TLSOptions
+  readonly open?: (socket: Socket<TcpState>) => void
+  readonly handshake?: (socket: Socket<TcpState>) => void
+}
+
+/** Connects as `connectTcp` does, with a layer above TCP that tells when the connection has begun. */
+export function connect<Port extends TcpPort>(
+  options: ConnectOptions<Port>,
+  layer: (
+    begin: (socket: Socket<TcpState>, port: Port) => void,
+    fail: (error: Error & { code?: string }) => void,
+  ) => Layer,
+): Promise<ConnectResult> {
   const { address, timeoutMs, clock, ownerOf, noWayTo = routeError } = options
   return new Promise((resolve) => {
     let late = false
+    let begunWith: Socket<TcpState> | undefined
     const begun = clock.now()
     const timer = clock.after(timeoutMs, () => {
       late = true
@@ -139,21 +161,27 @@ export function connectTcp(options: {
         ownNetwork: false,
       })
     })
+    const { tls, ...handlers } = layer((socket, port) => {
+      timer.cancel()
+      if (late) {
+        socket.terminate()
+        return
+      }
+      begunWith = socket
+      socket.data.owner = ownerOf(port)
+      resolve({ ok: true, port })
+    }, fail)
     Bun.connect<TcpState>({
       hostname: address.host,
       port: address.port,
+      ...(tls && { tls }),
       data: { owner: undefined, over: false },
       socket: {
         ...tcpHandlers,
-        open(socket) {
-          timer.cancel()
-          if (late) {
-            socket.terminate()
-            return
-          }
-          const port = portOf(socket)
-          socket.data.owner = ownerOf(port)
-          resolve({ ok: true, port })
+        ...handlers,
+        close(socket, error) {
+          tcpHandlers.close(socket, error)
+          if (socket !== begunWith) fail(Object.assign(new Error("closed"), { code: "ECONNRESET" }))
         },
         connectError(_socket, error) {
           fail(error)
@@ -188,6 +216,10 @@ function connectDetail(code: string, address: Address): string {
     case "EHOSTUNREACH":
     case "EHOSTDOWN":
       return `nothing answers at ${where}`
+    case "ETLS":
+      return `what listens at ${where} is no spinnaker-relay server: it does not speak TLS 1.3`
+    case "ECONNRESET":
+      return `${where} ends the connection before it has begun`
     default:
       return `${where}: ${code}`
   }

@@ -3,7 +3,7 @@ import type { Flow, Stage } from "../../src/relay/flow.ts"
 import { RELAY_LIMITS, Relay, type RelayLimits } from "../../src/relay/relay.ts"
 import { StageLink } from "../../src/relay/stage-link.ts"
 import type { CloseReason, Link } from "../../src/transport/link.ts"
-import { MemoryListener } from "../../src/transport/memory.ts"
+import { MemoryListener, memoryPair } from "../../src/transport/memory.ts"
 import { seededRandom } from "../../src/transport/random.ts"
 import { FakeClock } from "../support/fake-clock.ts"
 import { RecordingObserver } from "../support/recording-observer.ts"
@@ -66,6 +66,23 @@ function setup(
 }
 
 describe("Relay", () => {
+  test("a flow is its proven user's, or else its host's", () => {
+    const owners: string[] = []
+    const { relay, clock, observer } = setup({}, [
+      (link, { owner }) => {
+        owners.push(owner)
+        return link
+      },
+    ])
+    const context = { clock, random: seededRandom(1), drops: observer }
+    const [proven, unproven] = ["192.0.2.1:4000", "127.0.0.1:9 via 192.0.2.2:5000"].map(
+      (first) => memoryPair(context, { first, second: "relay" })[1],
+    ) as [Link, Link]
+    relay.accept(Object.assign(proven, { owner: "alice" }))
+    relay.accept(unproven)
+    expect(owners).toEqual(["alice", "192.0.2.2"])
+  })
+
   test("dials once for each application, in its name, and keeps them apart both ways", () => {
     const { application, boards, dialledFor, say, relay, observer } = setup()
     const [a, b] = [application("a:1"), application("b:1")]

@@ -419,3 +419,197 @@ describe("tagged datagrams", () => {
     expect(observer.dropped.get("tag-stray")).toBe(2)
   })
 })
+
+describe("a session over several connections", () => {
+  /** Both ends lose the connection; what was under way is lost. */
+  function cut({ client, server }: ReturnType<typeof pair>): void {
+    client.port.taken()
+    server.port.taken()
+    client.connection.detach()
+    server.connection.detach()
+  }
+
+  function join({ client, server }: ReturnType<typeof pair>): void {
+    server.connection.attach(server.port)
+    client.connection.attach(client.port)
+  }
+
+  test("keeps its flows: neither end's owners hear of the cut", async () => {
+    const both = pair()
+    const { client, server, carry } = both
+    const owner = new Owner()
+    const flow = client.connection.open("scp", "", "application", owner)
+    await carry()
+    cut(both)
+    join(both)
+    flow.send(bytes("question"))
+    await carry()
+    server.arrived[0]!.flow.send(bytes("answer"))
+    await carry()
+    expect(server.arrived).toHaveLength(1)
+    expect(server.arrived[0]!.heard).toEqual(["question"])
+    expect(owner.heard).toEqual(["answer"])
+    expect([client.dead, server.dead]).toEqual([[], []])
+  })
+
+  test("sends what was said meanwhile, as long as somebody waits for it", async () => {
+    const both = pair()
+    const { client, server, carry, clock } = both
+    const flow = client.connection.open("scp", "", "application", new Owner())
+    const boot = client.connection.open("boot", "", "application", new Owner())
+    await carry()
+    cut(both)
+    flow.send(bytes("stale"))
+    boot.send(bytes("block"))
+    clock.advance(1_000)
+    flow.send(bytes("fresh"))
+    join(both)
+    await carry()
+    expect(server.arrived.map(({ heard }) => heard)).toEqual([["fresh"], ["block"]])
+    expect(client.observer.dropped.get("queue-old")).toBe(1)
+  })
+
+  test("opens at the server what was opened meanwhile, before its datagrams", async () => {
+    const both = pair()
+    const { client, server, carry } = both
+    cut(both)
+    client.connection.open("scp", "b", "application", new Owner()).send(bytes("hello"))
+    join(both)
+    await carry()
+    expect(server.arrived.map(({ about, heard }) => [about.board, heard])).toEqual([["b", ["hello"]]])
+  })
+
+  test("opens again what was lost on the way when the connection broke", async () => {
+    const both = pair()
+    const { client, server, carry } = both
+    const owner = new Owner()
+    const flow = client.connection.open("scp", "", "application", owner)
+    cut(both)
+    expect(server.arrived).toHaveLength(0)
+    join(both)
+    flow.send(bytes("question"))
+    await carry()
+    expect(server.arrived[0]!.heard).toEqual(["question"])
+  })
+
+  test("ends at the server what the client closed meanwhile or with its last word", async () => {
+    const both = pair()
+    const { client, server, carry } = both
+    const last = client.connection.open("scp", "", "one", new Owner())
+    const meanwhile = client.connection.open("scp", "", "two", new Owner())
+    client.connection.open("scp", "", "three", new Owner())
+    await carry()
+    last.close({ code: "closed" })
+    cut(both)
+    meanwhile.close({ code: "closed" })
+    join(both)
+    await carry()
+    expect(server.arrived.map(({ heard }) => heard)).toEqual([[{ code: "peer-closed" }], [{ code: "peer-closed" }], []])
+    expect([client.connection.flowCount, server.connection.flowCount]).toEqual([1, 1])
+  })
+
+  test("opens a new flow at the server for one that the server ended with its last word", async () => {
+    const both = pair()
+    const { client, server, carry } = both
+    const owner = new Owner()
+    const flow = client.connection.open("scp", "", "application", owner)
+    await carry()
+    server.arrived[0]!.flow.close({ code: "idle" })
+    cut(both)
+    join(both)
+    flow.send(bytes("question"))
+    await carry()
+    expect(server.arrived.map(({ heard }) => heard)).toEqual([[], ["question"]])
+    expect(owner.heard).toEqual([])
+  })
+
+  test("sends a frame whole that the last connection took a part of", async () => {
+    const both = pair()
+    const { client, server, carry } = both
+    const flow = client.connection.open("boot", "", "application", new Owner())
+    await carry()
+    client.port.takes = 11
+    flow.send(bytes("cut in the middle"))
+    cut(both)
+    client.port.takes = Number.POSITIVE_INFINITY
+    join(both)
+    await carry()
+    expect(server.arrived[0]!.heard).toEqual(["cut in the middle"])
+  })
+
+  test("is not dead for the time that it had no connection", async () => {
+    const both = pair()
+    cut(both)
+    both.clock.advance(59_000)
+    expect([both.client.dead, both.server.dead]).toEqual([[], []])
+    join(both)
+    both.clock.advance(9_000)
+    await both.carry()
+    expect([both.client.dead, both.server.dead]).toEqual([[], []])
+  })
+})
+
+describe("a connection's health", () => {
+  test("a probe pings at once and gives up in two seconds", () => {
+    const clock = new FakeClock()
+    const { port, dead, connection } = end(clock, "server")
+    connection.probe()
+    expect(framesIn(port.taken()).map(({ type }) => type)).toEqual(["ping"])
+    clock.advance(1_900)
+    expect(dead).toEqual([])
+    clock.advance(600)
+    expect(dead[0]).toBe("nothing heard from it")
+    connection.close({ code: "failed" })
+  })
+
+  test("tells the round-trip time and the worst age in the queue", async () => {
+    const { client, server, carry, clock } = pair()
+    expect(client.connection.measures).toEqual({ rttMs: undefined, queuedBytes: 0, queueAgeMs: 0 })
+    client.connection.probe()
+    clock.advance(70)
+    await carry()
+    expect(client.connection.measures.rttMs).toBe(70)
+    const flow = client.connection.open("boot", "", "application", new Owner())
+    await carry()
+    client.port.takes = 0
+    for (let i = 0; i < 300; i++) flow.send(new Uint8Array(1_000))
+    clock.advance(120)
+    client.port.takes = Number.POSITIVE_INFINITY
+    client.connection.drained()
+    await carry()
+    expect(server.arrived[0]!.heard).toHaveLength(300)
+    expect(client.connection.measures).toEqual({ rttMs: 70, queuedBytes: 0, queueAgeMs: 120 })
+  })
+
+  test("a session's end is told to the owner, with its reason", async () => {
+    const clock = new FakeClock()
+    const byes: CloseReason[] = []
+    const port = new FakePort()
+    const connection = new MuxConnection({
+      ...{ port, peer: "peer", clock, drops: new RecordingObserver(), onDead() {} },
+      onBye: (reason) => byes.push(reason),
+    })
+    connection.received(encodeClose(0, "refused", "the key is revoked"))
+    expect(byes).toEqual([{ code: "refused", detail: "the key is revoked" }])
+    connection.bye({ code: "shutdown" })
+    expect(framesIn(port.taken())).toEqual([{ type: "close", flow: 0, code: "shutdown", detail: "" }])
+  })
+
+  test("one flow that sends much does not hold up another's datagram", async () => {
+    const { client, server, carry } = pair()
+    const busy = client.connection.open("boot", "", "busy", new Owner())
+    const other = client.connection.open("scp", "", "other", new Owner())
+    await carry()
+    client.port.takes = 0
+    for (let i = 0; i < 250; i++) busy.send(new Uint8Array(1_000))
+    other.send(bytes("me too"))
+    client.port.takes = Number.POSITIVE_INFINITY
+    client.connection.drained()
+    for (let turn = 0; turn < 10; turn++) await eventLoopTurn()
+    const order = framesIn(client.port.taken()).map((frame) => (frame.type === "data" ? frame.flow : 0))
+    expect(order).toHaveLength(251)
+    // Behind what the outbox had already, and no more.
+    expect(order.indexOf(2)).toBeLessThan(75)
+    expect(server.dead).toEqual([])
+  })
+})

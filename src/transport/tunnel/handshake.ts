@@ -1,0 +1,109 @@
+/** What each side of the tunnel's handshake says and believes, as values: no sockets, no clock. */
+import {
+  type ClientHello,
+  decodeClientHello,
+  decodeServerHello,
+  encodeBody,
+  encodeHello,
+  type HelloMessage,
+  PROOF_BYTES,
+  type ServerHello,
+} from "../../protocol/tunnel-hello.ts"
+import type { TunnelKey, TunnelKeys } from "./keys.ts"
+import { prove, proves } from "./proof.ts"
+
+/** Why a peer was not let in; one word each, stable: they are metric labels. */
+export type RefusalReason =
+  /** Not TLS, or not 1.3. */
+  | "tls"
+  /** Its address is not allowed. */
+  | "not-allowed"
+  /** Said nothing whole in time. */
+  | "timeout"
+  /** Made room for a newer connection before it had proved anything. */
+  | "crowded"
+  | "malformed"
+  | "oversize"
+  | "version"
+  /** No such key, or a proof made without it, for another channel or another time. */
+  | "unknown-key"
+  | "wrong-proof"
+  | "revoked-key"
+  | "used-ticket"
+  | "expired-ticket"
+  | "too-many-sessions"
+  /** It left before it had proved anything. */
+  | "left"
+
+/** What a server makes of a client's hello. */
+export type Verdict =
+  | { readonly ok: true; readonly key: TunnelKey; readonly hello: ClientHello }
+  | { readonly ok: false; readonly reason: RefusalReason; readonly answer: Uint8Array | undefined }
+
+const NO_PROOF = new Uint8Array(PROOF_BYTES)
+/** Compared with where there is no such key, so that it takes as long. */
+const NO_SECRET = new Uint8Array(32)
+/** The same words for a key that is not there and for one that was not proved: which it is, is nobody's business. */
+const UNKNOWN: ServerHello = { refused: "the server does not know this key", code: "unknown-key" }
+
+const refusals: Record<Exclude<TunnelKey["state"], "valid">, { reason: RefusalReason; words: string }> = {
+  used: { reason: "used-ticket", words: "this ticket has been used: ask for another" },
+  expired: { reason: "expired-ticket", words: "this ticket has expired: ask for another" },
+  revoked: { reason: "revoked-key", words: "this key has been revoked: ask for a new ticket" },
+}
+
+/** Judges a client's first message; a valid proof of a key that is no longer good is told why, and proved to. */
+export function judgeClient(message: HelloMessage, exporter: Uint8Array, keys: TunnelKeys): Verdict {
+  const hello = decodeClientHello(message.body)
+  if (!hello) return { ok: false, reason: "malformed", answer: undefined }
+  const key = keys.find(hello.key)
+  const expected = prove(key?.secret ?? NO_SECRET, exporter, { role: "client" }, message.body)
+  const proved = proves(expected, message.proof)
+  if (!key || !proved) {
+    const reason = key ? "wrong-proof" : "unknown-key"
+    return { ok: false, reason, answer: encodeHello(encodeBody(UNKNOWN), NO_PROOF) }
+  }
+  if (key.state === "valid") return { ok: true, key, hello }
+  const { reason, words } = refusals[key.state]
+  return { ok: false, reason, answer: answerClient(key, exporter, message, { refused: words, code: reason }) }
+}
+
+/** A server's answer to `message`, with its proof. */
+export function answerClient(
+  key: TunnelKey,
+  exporter: Uint8Array,
+  message: HelloMessage,
+  words: ServerHello,
+): Uint8Array {
+  const body = encodeBody(words)
+  return encodeHello(body, prove(key.secret, exporter, { role: "server", clientProof: message.proof }, body))
+}
+
+/** A client's first message, and the check of what comes back. */
+export interface ClientHandshake {
+  readonly message: Uint8Array
+  /** "refused": the server's own words, `proved` if it knows the key; "impostor": it does not, and says it lets us in. */
+  read(answer: HelloMessage): ClientOutcome
+}
+
+/** What a client makes of a server's answer. */
+export type ClientOutcome =
+  | { readonly kind: "welcome"; readonly welcome: Extract<ServerHello, { session: string }> }
+  | { readonly kind: "refused"; readonly code: string; readonly detail: string; readonly proved: boolean }
+  | { readonly kind: "impostor" }
+
+/** Begins a handshake with the key `hello.key`. */
+export function beginHandshake(secret: Uint8Array, exporter: Uint8Array, hello: ClientHello): ClientHandshake {
+  const body = encodeBody(hello)
+  const clientProof = prove(secret, exporter, { role: "client" }, body)
+  return {
+    message: encodeHello(body, clientProof),
+    read(answer) {
+      const expected = prove(secret, exporter, { role: "server", clientProof }, answer.body)
+      const proved = proves(expected, answer.proof)
+      const words = decodeServerHello(answer.body)
+      if (words && "refused" in words) return { kind: "refused", code: words.code, detail: words.refused, proved }
+      return proved && words ? { kind: "welcome", welcome: words } : { kind: "impostor" }
+    },
+  }
+}
