@@ -7,6 +7,13 @@ import { infoCommand } from "./info.ts"
 import { powerCommand } from "./power.ts"
 import { readCommand } from "./read.ts"
 import { relayCommand } from "./relay.ts"
+import { spallocCommand } from "./spalloc.ts"
+import {
+  spallocDestroyCommand,
+  spallocMachineCommand,
+  spallocPsCommand,
+  spallocWhereIsCommand,
+} from "./spalloc-tools.ts"
 import { writeCommand } from "./write.ts"
 
 export const commands: readonly Command[] = [
@@ -18,4 +25,9 @@ export const commands: readonly Command[] = [
   writeCommand,
   discoverCommand,
   powerCommand,
+  spallocCommand,
+  spallocPsCommand,
+  spallocMachineCommand,
+  spallocWhereIsCommand,
+  spallocDestroyCommand,
 ]

@@ -20,6 +20,9 @@ export const MAX_CONNECTIONS = 20_000
 /** Bytes that may wait for all clients together, in and out. */
 export const MAX_HELD_BYTES = 256 << 20
 
+/** A state that could not be written is tried again after this. */
+const WRITE_RETRY_MS = 1_000
+
 /** Does power work; `done` is called once for each, in any order. */
 export interface PowerRunner {
   run(work: PowerWork, done: (result: PowerResult) => void): void
@@ -205,19 +208,19 @@ export class SpallocServer implements ClientOwner {
 
   #endTurn(): void {
     if (!this.#turn || this.#closed) return
-    this.#turn = false
     const { controller, power, onEvent } = this.#options
-    const owed = this.#owed
-    this.#owed = new Set()
     let effects: ReturnType<Controller["flush"]>
     try {
       effects = controller.flush()
     } catch (error) {
-      onEvent({ type: "internal-error", where: "state", detail: String((error as Error)?.stack ?? error) })
-      // What they would have been told did not happen: no reply is the truth, and a client that is parted from asks again.
-      for (const client of owed) client.close()
+      // Nothing is lost, and nothing is told: the turn stays open until the disk takes it.
+      onEvent({ type: "state-not-written", detail: (error as Error).message, retryMs: WRITE_RETRY_MS })
+      this.clock.after(WRITE_RETRY_MS, () => this.#endTurn())
       return
     }
+    this.#turn = false
+    const owed = this.#owed
+    this.#owed = new Set()
     for (const client of owed) client.pay()
     this.notifier.changed("jobs", effects.jobsChanged)
     this.notifier.changed("machines", effects.machinesChanged)

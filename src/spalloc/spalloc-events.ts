@@ -31,6 +31,9 @@ export type ShellEvent =
   | { readonly type: "bmp-silent"; readonly bmp: string; readonly detail: string; readonly retryMs: number }
   | { readonly type: "bmp-answers"; readonly bmp: string; readonly version: string }
   | { readonly type: "power-retry"; readonly bmp: string; readonly detail: string; readonly retryMs: number }
+  | { readonly type: "state-not-written"; readonly detail: string; readonly retryMs: number }
+  | { readonly type: "reloaded"; readonly detail: string }
+  | { readonly type: "reload-failed"; readonly detail: string }
   | { readonly type: "internal-error"; readonly where: string; readonly detail: string }
 
 export type SpallocEvent = ControllerEvent | ShellEvent
@@ -64,6 +67,12 @@ export function spallocLine(event: SpallocEvent): { readonly level: Level; reado
       return line("info", `BMP ${event.bmp} answers: ${event.version}`)
     case "power-retry":
       return line("warn", `BMP ${event.bmp}: ${event.detail}; trying again in ${(event.retryMs / 1000).toFixed(0)} s`)
+    case "state-not-written":
+      return line("error", `the state cannot be written (${event.detail}): no command is answered until it can be`)
+    case "reloaded":
+      return line("info", `configuration: ${event.detail}`)
+    case "reload-failed":
+      return line("error", `the configuration stays as it was: ${event.detail}`)
     case "internal-error":
       return line("error", `a fault in the program itself (${event.where}), please report it: ${event.detail}`)
     case "job-created":
