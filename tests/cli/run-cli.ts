@@ -23,7 +23,7 @@ export class CliRun {
       env: {},
       stop: this.#stop.signal,
     }
-    this.exit = runProgram([command.name, ...args], [command, { ...command, name: "" }], io)
+    this.exit = runProgram([...command.name.split(" "), ...args], [command, { ...command, name: "" }], io)
   }
 
   /** Ctrl-C. */
