@@ -117,10 +117,16 @@ async function check(parsed: Parsed, io: CommandIo, file: string | undefined): P
   if (file === undefined) throw new UsageError("--check needs --config FILE")
   const { machines } = override(parsed, await load(file))
   const boards = machines.reduce((sum, machine) => sum + machine.boards.length, 0)
-  const count = machines.length === 1 ? "1 machine" : `${machines.length} machines`
-  io.stdout(`${file} is right: ${count}, ${boards} boards, ${bmpsOf({ machines }).length} BMPs\n`)
+  const said = [
+    counted(machines.length, "machine"),
+    counted(boards, "board"),
+    counted(bmpsOf({ machines }).length, "BMP"),
+  ]
+  io.stdout(`${file} is right: ${said.join(", ")}\n`)
   return 0
 }
+
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`
 
 /** Reads a configuration; throws CliError with a line for each mistake. */
 async function load(file: string): Promise<SpallocConfig> {
