@@ -39,8 +39,10 @@ export function optional<T>(schema: Schema<T>, otherwise?: T): Field<T | undefin
   return { schema, absent: { value: otherwise } }
 }
 
-/** Complaints of a table's own: `at("bmp", "...")` points at the value of that key, or at the table where there is none. */
-export type ComplainAt<F> = (key: keyof F, text: string) => void
+/** Where the value of a key stands; where it is absent, and for no key, the table itself. */
+export type PlaceOf<F> = (key?: keyof F) => Position
+/** Complaints of a table's own: at one of its keys, or at any place of the file. */
+export type ComplainAt<F> = (where: keyof F | Position, text: string) => void
 
 /**
  * A table with these keys and no others. `build` makes of its values what the program wants, and may complain of what
@@ -49,11 +51,11 @@ export type ComplainAt<F> = (key: keyof F, text: string) => void
 export function object<F extends Fields>(fields: F): Schema<ValuesOf<F>>
 export function object<F extends Fields, T>(
   fields: F,
-  build: (values: ValuesOf<F>, complainAt: ComplainAt<F>, place: Position) => T,
+  build: (values: ValuesOf<F>, complainAt: ComplainAt<F>, placeOf: PlaceOf<F>) => T,
 ): Schema<T>
 export function object<F extends Fields, T>(
   fields: F,
-  build?: (values: ValuesOf<F>, complainAt: ComplainAt<F>, place: Position) => T,
+  build?: (values: ValuesOf<F>, complainAt: ComplainAt<F>, placeOf: PlaceOf<F>) => T,
 ): Schema<T | ValuesOf<F>> {
   const known = Object.keys(fields)
   return {
@@ -79,7 +81,9 @@ export function object<F extends Fields, T>(
       if (!sound) return undefined
       const found = Object.fromEntries(values) as ValuesOf<F>
       if (!build) return found
-      const built = build(found, (key, text) => noted(node.entries.get(String(key))?.value ?? node, text), node)
+      const placeOf: PlaceOf<F> = (key) => place((key !== undefined && node.entries.get(String(key))?.value) || node)
+      const complainAt: ComplainAt<F> = (where, text) => noted(typeof where === "object" ? where : placeOf(where), text)
+      const built = build(found, complainAt, placeOf)
       return sound ? built : undefined
     },
   }

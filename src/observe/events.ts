@@ -3,6 +3,8 @@
  * them (log-lines.ts); tests assert on them.
  */
 
+import type { RefusalReason } from "./refusal-reason.ts"
+
 /** Which of a board's two services a flow uses. */
 export type Channel = "scp" | "boot"
 
@@ -68,3 +70,17 @@ export type Event =
   | { type: "tags-not-passing"; peer: string; side: "client" | "server" }
   /** The relay has given up on a boot; `answered` if the board answered 255,255 and nothing else. */
   | { type: "boot-failed"; board: string; application: string; passes: number; durationMs: number; answered: boolean }
+  /** A user has proved a key of the safe tunnel; its session begins. */
+  | { type: "user-connected"; user: string; peer: string }
+  /** Its connection is gone; the session waits for it. */
+  | { type: "user-lost"; user: string; detail: string; waitMs: number }
+  | { type: "user-back"; user: string; peer: string }
+  /** The session is over: ended by the client, never come back, or ended by the server. */
+  | { type: "user-left"; user: string; how: "clean" | "lost" | "ended"; detail: string }
+  | { type: "device-joined"; user: string; device: string; peer: string }
+  /** A peer of the safe tunnel was not let in; `count` of that reason since the start. */
+  | { type: "tunnel-refused"; peer: string; reason: RefusalReason; count: number }
+  /** Client: the session goes on over another connection, or has begun anew; `name` is the server's. */
+  | { type: "tunnel-up"; target: string; name: string; resumed: boolean; afterMs: number }
+  /** Client: the server, or what answers in its place, does not let us in. */
+  | { type: "tunnel-not-let-in"; target: string; detail: string; proved: boolean; retryMs: number }

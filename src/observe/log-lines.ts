@@ -1,5 +1,6 @@
 /** One line for each event, in words that a technician understands. Machines get the event's own fields (log.ts). */
 import type { Event } from "./events.ts"
+import type { RefusalReason } from "./refusal-reason.ts"
 
 /** Levels of a line; an event whose level is below the log's is not printed. */
 export type Level = "error" | "warn" | "info" | "debug"
@@ -31,6 +32,25 @@ const CODES: Readonly<Record<string, string>> = {
 }
 /** Codes of trouble on this machine, where looking at the board would be of no use. */
 const OWN_TROUBLE: ReadonlySet<string> = new Set(["EADDRNOTAVAIL", "EMFILE", "ENFILE", "ENETDOWN", "ENETUNREACH"])
+
+const left = { clean: "has left", lost: "did not come back", ended: "was sent away" } as const
+
+const refusals: Readonly<Record<RefusalReason, string>> = {
+  tls: "it does not speak TLS 1.3",
+  "not-allowed": "its address is not allowed",
+  timeout: "it proved nothing in time",
+  crowded: "it made room for another before it had proved anything",
+  malformed: "what it said is no greeting",
+  oversize: "its greeting is too long",
+  version: "it speaks another version of the protocol",
+  "unknown-key": "there is no such key",
+  "wrong-proof": "its proof is wrong",
+  "revoked-key": "its key has been revoked",
+  "used-ticket": "its ticket has been used",
+  "expired-ticket": "its ticket has expired",
+  "too-many-sessions": "its key has too many sessions open",
+  left: "it left before it had proved anything",
+}
 
 /** "nothing listens on that port (ECONNREFUSED)". */
 function why(detail: string): string {
@@ -246,6 +266,36 @@ export function logLine(event: Event): LogLine {
       return line(
         "warn",
         `the machine has another board at ${event.address}, which cannot be reached from here: serve it too, with --boards on the server, and use -t or -T on this client`,
+      )
+    case "user-connected":
+      return line("info", `${event.user} is connected, from ${event.peer}`)
+    case "user-lost":
+      return line(
+        "info",
+        `${event.user}'s connection is lost (${event.detail}): waiting ${seconds(event.waitMs)} for it`,
+      )
+    case "user-back":
+      return line("info", `${event.user} is back, from ${event.peer}: the session goes on`)
+    case "user-left":
+      return line("info", `${event.user} ${left[event.how]}${event.detail ? `: ${event.detail}` : ""}`)
+    case "device-joined":
+      return line("info", `${event.user} has joined with ${event.device || "a device"}, from ${event.peer}`)
+    case "tunnel-refused":
+      return line(
+        event.reason === "left" || event.reason === "crowded" ? "debug" : "warn",
+        `did not let ${event.peer || "a peer"} in: ${refusals[event.reason]} (${event.count} since the start)`,
+      )
+    case "tunnel-up":
+      return line(
+        "info",
+        `connected to ${event.name} at ${event.target} after ${seconds(event.afterMs)}${event.resumed ? ", the session goes on" : ""}`,
+      )
+    case "tunnel-not-let-in":
+      return line(
+        "error",
+        event.proved
+          ? `${event.target} does not let this machine in: ${event.detail}; ${again(event.retryMs)}`
+          : `what answers at ${event.target} does not know this machine's key (it may have been revoked, or another server answers there): ask for a new ticket and type spinnaker-relay join; ${again(event.retryMs)}`,
       )
     case "internal-error":
       return line("error", `a fault in spinnaker-relay itself, in ${event.where}: ${event.detail}; please report it`)

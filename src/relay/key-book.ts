@@ -5,17 +5,18 @@ import {
   type DeviceKey,
   deviceName,
   type Key,
+  type KeyState,
   keyFromJson,
   keyToJson,
-  type SpentKey,
-  spentFromJson,
+  type Spent,
+  stateOf,
   type TicketKey,
 } from "./key.ts"
 import { damaged, loadObject, type SecretStore, STORE_VERSION } from "./secret-store.ts"
 
 /** Keys at once, tickets and devices; far more than a lab has, few enough to be written at once. */
 export const MAX_KEYS = 1000
-/** Spent keys that are remembered; the oldest are forgotten first. */
+/** Keys that are good no more and still remembered; the oldest are forgotten first. */
 export const MAX_SPENT = 1000
 const KEY_ID_BYTES = 8
 const REMEDY = "put a copy back, or move it away and invite everybody again"
@@ -28,14 +29,8 @@ export interface KeyBookContext {
   readonly randomBytes: (length: number) => Uint8Array
 }
 
-/** What an id stands for. Only a "valid" one may prove anything; the rest is for counters and the log, never for the peer. */
-export type FoundKey =
-  | { readonly status: "valid"; readonly key: Key }
-  | { readonly status: SpentKey["why"]; readonly user: string }
-  | { readonly status: "unknown" }
-
-/** What came of redeeming a ticket. */
-export type Redeemed = { readonly status: "redeemed"; readonly key: DeviceKey } | Exclude<FoundKey, { status: "valid" }>
+/** A key, and whether it is good. Only a peer that has proved the key may be told its state. */
+export type FoundKey = Key & { readonly state: KeyState }
 
 /** There is no room for another key. */
 export class TooManyKeysError extends Error {
@@ -50,25 +45,21 @@ export class KeyBook {
   readonly #store: SecretStore
   readonly #context: KeyBookContext
   #keys: ReadonlyMap<string, Key>
-  #spent: readonly SpentKey[]
 
-  private constructor(store: SecretStore, context: KeyBookContext, keys: readonly Key[], spent: readonly SpentKey[]) {
+  private constructor(store: SecretStore, context: KeyBookContext, keys: readonly Key[]) {
     this.#store = store
     this.#context = context
     this.#keys = byId(keys)
-    this.#spent = spent
   }
 
   /** The keys in `store`, none if there is nothing yet; throws StoreError. */
   static open(store: SecretStore, context: KeyBookContext): KeyBook {
-    const said = loadObject(store, REMEDY) ?? { keys: [], spent: [] }
-    if (!Array.isArray(said.keys) || !Array.isArray(said.spent)) throw damaged(store, "it has no list of keys", REMEDY)
+    const said = loadObject(store, REMEDY) ?? { keys: [] }
+    if (!Array.isArray(said.keys)) throw damaged(store, "it has no list of keys", REMEDY)
     const keys = said.keys.map(keyFromJson)
     const bad = keys.indexOf(undefined)
     if (bad >= 0) throw damaged(store, `key ${bad + 1} of ${keys.length} makes no sense`, REMEDY)
-    // Of spent keys nothing depends on the record.
-    const spent = said.spent.map(spentFromJson).filter((key) => key !== undefined)
-    return new KeyBook(store, context, keys as Key[], spent)
+    return new KeyBook(store, context, keys as Key[])
   }
 
   /** A new ticket's key, good for `validMs`. `user` has been checked with isUserName. Throws TooManyKeysError. */
@@ -77,7 +68,7 @@ export class KeyBook {
     const createdAt = now()
     const common = { id: this.#newId(), user, secret: randomBytes(SECRET_BYTES), boards, createdAt }
     const key: TicketKey = { kind: "ticket", ...common, expiresAt: createdAt + validMs }
-    this.#change([], [key])
+    this.#change([...this.#keys.values(), key])
     return key
   }
 
@@ -85,71 +76,63 @@ export class KeyBook {
   #newId(): string {
     for (;;) {
       const id = Buffer.from(this.#context.randomBytes(KEY_ID_BYTES)).toString("hex")
-      if (this.find(id).status === "unknown") return id
+      if (!this.#keys.has(id)) return id
     }
   }
 
-  /** What `id` stands for now. */
-  find(id: string): FoundKey {
+  /** The key of that id, good or not. */
+  find(id: string): FoundKey | undefined {
     const key = this.#keys.get(id)
-    if (key) return this.#isExpired(key) ? { status: "expired", user: key.user } : { status: "valid", key }
-    const spent = this.#spent.find((one) => one.id === id)
-    return spent ? { status: spent.why, user: spent.user } : { status: "unknown" }
+    return key && { ...key, state: stateOf(key, this.#context.now()) }
   }
 
   /**
-   * Puts a device's key in the place of a ticket's, with that ticket's user and boards. Call it once the ticket has been
-   * proved; a ticket that is good no more changes nothing. Throws TooManyKeysError never: a ticket makes room for a device.
+   * Gives a device a key with that secret, and the user and boards of a ticket, which is used now; returns the new key's
+   * id. Call it once the ticket has been proved and found valid: for any other it throws, as a fault of the program.
    */
-  redeem(ticketId: string, device: { id: string; secret: Uint8Array; name: string }): Redeemed {
-    const found = this.find(ticketId)
-    if (found.status !== "valid") return found
-    const ticket = found.key
-    // A device's key is none that could be redeemed, whoever proved it.
-    if (ticket.kind !== "ticket" || this.find(device.id).status !== "unknown") return { status: "unknown" }
-    const { id, secret } = device
+  redeem(ticketId: string, device: { readonly name: string; readonly secret: Uint8Array }): string {
+    const ticket = this.find(ticketId)
+    if (ticket?.kind !== "ticket" || ticket.state !== "valid") throw new Error(`no ticket to redeem: ${ticketId}`)
     const { user, boards } = ticket
-    const common = { id, user, secret, boards, createdAt: this.#context.now() }
+    const common = { id: this.#newId(), user, secret: device.secret, boards, createdAt: this.#context.now() }
     const key: DeviceKey = { kind: "device", ...common, device: deviceName(device.name) }
-    this.#change([this.#spend(ticket, "used")], [key])
-    return { status: "redeemed", key }
+    this.#change([...this.#with([ticket], "used"), key])
+    return key.id
   }
 
   /** Takes all keys of a user, or the one key of that id; returns those that were taken, for ending their sessions. */
   revoke(userOrId: string): readonly Key[] {
-    const taken = [...this.#keys.values()].filter((key) => key.user === userOrId || key.id === userOrId)
-    if (taken.length > 0) this.#change(taken.map((key) => this.#spend(key, "revoked")))
+    const taken = this.list().filter((key) => key.user === userOrId || key.id === userOrId)
+    if (taken.length > 0) this.#change(this.#with(taken, "revoked"))
     return taken
   }
 
   /** Every key that is good now, by user, the oldest first. */
   list(): readonly Key[] {
-    const good = [...this.#keys.values()].filter((key) => !this.#isExpired(key))
+    const good = [...this.#keys.values()].filter((key) => this.#isGood(key))
     return good.sort((a, b) => (a.user === b.user ? a.createdAt - b.createdAt : a.user < b.user ? -1 : 1))
   }
 
-  #isExpired(key: Key): boolean {
-    return key.kind === "ticket" && key.expiresAt <= this.#context.now()
+  #isGood(key: Key): boolean {
+    return stateOf(key, this.#context.now()) === "valid"
   }
 
-  #spend(key: Key, why: SpentKey["why"]): SpentKey {
-    return { id: key.id, user: key.user, why, at: this.#context.now() }
+  /** All keys, those of `ended` spent and behind the others, so that the longest spent are the first of the spent. */
+  #with(ended: readonly Key[], why: Spent): readonly Key[] {
+    const ids = new Set(ended.map(({ id }) => id))
+    const [at, keys] = [this.#context.now(), [...this.#keys.values()]]
+    const spent = keys.filter(({ id }) => ids.has(id)).map((key): Key => ({ ...key, spent: { why, at } }))
+    return [...keys.filter(({ id }) => !ids.has(id)), ...spent]
   }
 
-  /** Takes the spent keys away, tickets that have expired since too, and puts new ones in. */
-  #change(spent: readonly SpentKey[], added: readonly Key[] = []): void {
-    const expired = [...this.#keys.values()].filter(
-      (key) => this.#isExpired(key) && !spent.some((one) => one.id === key.id),
-    )
-    const gone = [...spent, ...expired.map((key) => this.#spend(key, "expired"))]
-    const kept = [...this.#keys.values()].filter((key) => !gone.some((one) => one.id === key.id))
-    const keys = [...kept, ...added]
-    if (keys.length > MAX_KEYS) throw new TooManyKeysError()
-    const remembered = [...this.#spent, ...gone].slice(-MAX_SPENT)
-    const contents = { version: STORE_VERSION, keys: keys.map(keyToJson), spent: remembered }
+  #change(keys: readonly Key[]): void {
+    const good = keys.filter((key) => this.#isGood(key))
+    if (good.length > MAX_KEYS) throw new TooManyKeysError()
+    const remembered = keys.filter((key) => !this.#isGood(key)).slice(-MAX_SPENT)
+    const kept = [...remembered, ...good]
+    const contents = { version: STORE_VERSION, keys: kept.map(keyToJson) }
     this.#store.save(`${JSON.stringify(contents, undefined, 2)}\n`)
-    this.#keys = byId(keys)
-    this.#spent = remembered
+    this.#keys = byId(kept)
   }
 }
 

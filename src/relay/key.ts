@@ -4,6 +4,9 @@ import { isKeyId, SECRET_BYTES } from "../protocol/ticket.ts"
 /** Boards by their names in the configuration, or all that the server has, also those added later. */
 export type BoardGrant = "all" | readonly string[]
 
+/** Why a key is good no more. */
+export type Spent = "used" | "revoked"
+
 interface KeyCommon {
   /** Sent in the clear; no secret. */
   readonly id: string
@@ -14,6 +17,8 @@ interface KeyCommon {
   readonly boards: BoardGrant
   /** Unix time, milliseconds. */
   readonly createdAt: number
+  /** Such a key is kept for a while: who can prove it is told why it opens nothing. */
+  readonly spent?: { readonly why: Spent; readonly at: number }
 }
 
 /** A key in a ticket: it opens nothing but the way to a device key, once, until `expiresAt` (Unix, milliseconds). */
@@ -29,16 +34,16 @@ export interface DeviceKey extends KeyCommon {
   readonly device: string
 }
 
-/** Any key that is good. */
+/** Any key. */
 export type Key = TicketKey | DeviceKey
 
-/** A key that is good no more, remembered for a while so that the log can say why it was refused. */
-export interface SpentKey {
-  readonly id: string
-  readonly user: string
-  readonly why: "used" | "revoked" | "expired"
-  /** Unix time, milliseconds. */
-  readonly at: number
+/** Whether a key is good. */
+export type KeyState = "valid" | "expired" | Spent
+
+/** The state of `key` at `now`, Unix time in milliseconds. */
+export function stateOf(key: Key, now: number): KeyState {
+  if (key.spent) return key.spent.why
+  return key.kind === "ticket" && key.expiresAt <= now ? "expired" : "valid"
 }
 
 /** Longest name of a user, device, or board, in characters. */
@@ -72,22 +77,21 @@ export function keyToJson({ secret, ...key }: Key): object {
 
 /** A key from JSON; undefined for anything else. */
 export function keyFromJson(said: unknown): Key | undefined {
-  const { id, user, boards, createdAt, kind, expiresAt, device, secret: letters } = fieldsOf(said)
+  const { id, user, boards, createdAt, kind, expiresAt, device, secret: letters, spent: end } = fieldsOf(said)
   if (typeof id !== "string" || !isKeyId(id) || typeof user !== "string" || !isUserName(user)) return undefined
   if (!isGrant(boards) || !isTime(createdAt) || typeof letters !== "string") return undefined
   const secret = new Uint8Array(Buffer.from(letters, "base64"))
-  if (secret.length !== SECRET_BYTES) return undefined
-  const common = { id, user, secret, boards, createdAt }
+  const spent = end === undefined ? undefined : spentFrom(end)
+  if (secret.length !== SECRET_BYTES || (end !== undefined && !spent)) return undefined
+  const common = { id, user, secret, boards, createdAt, ...(spent && { spent }) }
   if (kind === "ticket" && isTime(expiresAt)) return { kind, ...common, expiresAt }
   if (kind === "device" && typeof device === "string") return { kind, ...common, device: deviceName(device) }
   return undefined
 }
 
-/** A spent key from JSON; undefined for anything else. */
-export function spentFromJson(said: unknown): SpentKey | undefined {
-  const { id, user, why, at } = fieldsOf(said)
-  if (typeof id !== "string" || typeof user !== "string" || !isUserName(user) || !isTime(at)) return undefined
-  return isKeyId(id) && (why === "used" || why === "revoked" || why === "expired") ? { id, user, why, at } : undefined
+function spentFrom(said: unknown): Key["spent"] {
+  const { why, at } = fieldsOf(said)
+  return (why === "used" || why === "revoked") && isTime(at) ? { why, at } : undefined
 }
 
 function fieldsOf(said: unknown): Readonly<Record<string, unknown>> {

@@ -76,10 +76,13 @@ export class CarriedLink extends BaseLink implements TaggedPath {
     else this.drops.drop("tag-stray", this.peer)
   }
 
-  /** There is a connection: what is remembered goes first, then what waited. */
-  online(route: (datagram: Uint8Array) => void, again: boolean): void {
+  /**
+   * There is a connection: what is remembered goes first, then what waited. `renewed` if its far end knows nothing of
+   * what was set up over the last.
+   */
+  online(route: (datagram: Uint8Array) => void, again: boolean, renewed = again): void {
     this.#route = route
-    if (again) this.#onRenewed?.()
+    if (renewed) this.#onRenewed?.()
     const now = this.context.clock.now()
     const replayed = this.replay?.afterReconnect(now) ?? []
     if (again && replayed.length > 0) {
@@ -94,6 +97,11 @@ export class CarriedLink extends BaseLink implements TaggedPath {
     }
     this.#waitingBytes = 0
     if (stale > 0) this.drops.drop("queue-old", this.peer, stale)
+  }
+
+  /** The connection is gone, and its session is not: the flow stays. */
+  pause(): void {
+    this.#route = undefined
   }
 
   /** The connection is gone. */

@@ -218,7 +218,9 @@ export class MuxConnection {
 
   /** Tells the peer that the session is over, and why; the caller then closes. */
   bye(reason: CloseReason): void {
-    if (this.#port && !this.#over) this.#control(encodeClose(0, reason.code, reason.detail))
+    if (!this.#port || this.#over) return
+    this.#control(encodeClose(0, reason.code, reason.detail))
+    this.#outbox.flush()
   }
 
   /** Tells the peer some news. Older peers skip what they do not know. */

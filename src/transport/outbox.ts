@@ -91,6 +91,11 @@ export class Outbox {
     this.#flush()
   }
 
+  /** Writes what can be written without waiting for the end of the turn. */
+  flush(): void {
+    if (!this.#blocked) this.#flush()
+  }
+
   /** The socket takes bytes again. */
   drained(): void {
     this.#blocked = false

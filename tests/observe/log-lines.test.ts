@@ -112,6 +112,23 @@ const SAMPLES: { [T in Event["type"]]: readonly [Level, Omit<Extract<Event, { ty
     ["info", { board, version: "SC&MP 4.0.0 on SpiNNaker", booting: false }],
   ],
   "internal-error": [["error", { where: "datagram from 192.0.2.7:1", detail: "TypeError: x" }]],
+  "user-connected": [["info", { user: "alice", peer }]],
+  "user-lost": [["info", { user: "alice", detail: "reset", waitMs: 60_000 }]],
+  "user-back": [["info", { user: "alice", peer }]],
+  "user-left": [
+    ["info", { user: "alice", how: "clean", detail: "" }],
+    ["info", { user: "alice", how: "ended", detail: "the key has been revoked" }],
+  ],
+  "device-joined": [["info", { user: "alice", device: "laptop", peer }]],
+  "tunnel-refused": [
+    ["warn", { peer, reason: "wrong-proof", count: 1 }],
+    ["debug", { peer, reason: "left", count: 3 }],
+  ],
+  "tunnel-up": [["info", { target, name: "pi", resumed: true, afterMs: 900 }]],
+  "tunnel-not-let-in": [
+    ["error", { target, detail: "this ticket has been used", proved: true, retryMs: 250 }],
+    ["error", { target, detail: "", proved: false, retryMs: 250 }],
+  ],
   stopping: [["info", { signal: "SIGTERM" }]],
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import type { DeviceKey, TicketKey } from "../../src/relay/key.ts"
+import type { Key, TicketKey } from "../../src/relay/key.ts"
 import { KeyBook, MAX_KEYS, MAX_SPENT, TooManyKeysError } from "../../src/relay/key-book.ts"
 import { StoreError } from "../../src/relay/secret-store.ts"
 import { seededRandom } from "../../src/transport/random.ts"
@@ -13,44 +13,46 @@ function setUp(store = new MemoryStore()) {
   const random = seededRandom(3)
   const clock = { now: 1_795_000_000_000 }
   const context = { now: () => clock.now, randomBytes: (length: number) => randomBytes(random, length) }
-  let devices = 0
   const book = KeyBook.open(store, context)
   return {
     store,
     clock,
-    context,
     book,
     again: () => KeyBook.open(store, context),
-    redeem: (ticket: TicketKey, name = "laptop") =>
-      book.redeem(ticket.id, { id: `device${++devices}`, secret: randomBytes(random, 32), name }),
+    /** The device's key. */
+    redeem: (ticket: Key, name = "laptop", secret = randomBytes(random, 32)): Key => {
+      const { state, ...key } = book.find(book.redeem(ticket.id, { name, secret }))!
+      expect(state).toBe("valid")
+      return key
+    },
+    stateOf: (key: Key) => book.find(key.id)?.state,
   }
 }
 
 describe("a ticket", () => {
   test("is redeemed once, for a device's key with its user and boards", () => {
-    const { book, redeem } = setUp()
+    const { book, redeem, stateOf } = setUp()
     const ticket = book.invite("alice", ["a", "b"], 24 * HOUR)
-    const redeemed = redeem(ticket, "  alice's\u001b laptop\n")
-    expect(redeemed).toMatchObject({ status: "redeemed", key: { kind: "device", user: "alice", boards: ["a", "b"] } })
-    const { key } = redeemed as { key: DeviceKey }
-    expect(key.device).toBe("alice's laptop")
-    expect(book.find(key.id)).toEqual({ status: "valid", key })
-    expect(book.find(ticket.id)).toEqual({ status: "used", user: "alice" })
-    expect(redeem(ticket)).toEqual({ status: "used", user: "alice" })
+    const secret = new Uint8Array(32).fill(5)
+    const key = redeem(ticket, "  alice's\u001b laptop\n", secret)
+    expect(key).toMatchObject({ kind: "device", user: "alice", boards: ["a", "b"], device: "alice's laptop", secret })
+    expect(key.id).not.toBe(ticket.id)
+    expect(stateOf(ticket)).toBe("used")
+    expect(() => redeem(ticket)).toThrow("no ticket to redeem")
     expect(book.list()).toEqual([key])
   })
 
-  test("is worth nothing once it has expired, however it is asked for", () => {
-    const { book, clock, redeem } = setUp()
+  test("is worth nothing once it has expired, and is known as such", () => {
+    const { book, clock, redeem, stateOf } = setUp()
     const ticket = book.invite("alice", "all", HOUR)
     clock.now += HOUR - 1
-    expect(book.find(ticket.id).status).toBe("valid")
+    expect(stateOf(ticket)).toBe("valid")
     clock.now += 1
-    expect(book.find(ticket.id)).toEqual({ status: "expired", user: "alice" })
-    expect(redeem(ticket)).toEqual({ status: "expired", user: "alice" })
+    expect(stateOf(ticket)).toBe("expired")
+    expect(() => redeem(ticket)).toThrow("no ticket to redeem")
     expect(book.list()).toEqual([])
     book.invite("bob", "all", HOUR)
-    expect(book.find(ticket.id)).toEqual({ status: "expired", user: "alice" })
+    expect(stateOf(ticket)).toBe("expired")
   })
 
   test("has its own id and secret each time", () => {
@@ -61,62 +63,60 @@ describe("a ticket", () => {
     expect(first.secret).toHaveLength(32)
   })
 
-  test("never gets the id of a key that there is or was", () => {
-    const store = new MemoryStore()
+  test("never gets the id of a key that there is", () => {
     // The same bytes twice, then others.
     const fills = [1, 9, 1, 1, 2, 9]
     const context = { now: () => 0, randomBytes: (length: number) => new Uint8Array(length).fill(fills.shift() ?? 7) }
-    const book = KeyBook.open(store, context)
+    const book = KeyBook.open(new MemoryStore(), context)
     expect(book.invite("alice", "all", HOUR).id).toBe("01".repeat(8))
     expect(book.invite("bob", "all", HOUR).id).toBe("02".repeat(8))
   })
 })
 
 describe("a key", () => {
-  test("of a device cannot be redeemed, nor an id that is taken be given to a device", () => {
-    const { book, redeem } = setUp()
-    const first = redeem(book.invite("alice", "all", HOUR)) as { key: DeviceKey }
-    const device = { id: "mine", secret: new Uint8Array(32), name: "x" }
-    expect(book.redeem(first.key.id, device)).toEqual({ status: "unknown" })
-    const ticket = book.invite("mallory", "all", HOUR)
-    expect(book.redeem(ticket.id, { ...device, id: first.key.id })).toEqual({ status: "unknown" })
-    expect(book.find(first.key.id)).toMatchObject({ status: "valid", key: { user: "alice" } })
+  test("of a device, or that nobody has, cannot be redeemed", () => {
+    const { book, redeem, stateOf } = setUp()
+    const key = redeem(book.invite("alice", "all", HOUR))
+    expect(() => redeem(key)).toThrow("no ticket to redeem")
+    expect(() => book.redeem("nobody", { name: "x", secret: new Uint8Array(32) })).toThrow("no ticket to redeem")
+    expect(stateOf(key)).toBe("valid")
   })
 
   test("is taken with all others of its user, or alone by its id", () => {
-    const { book, redeem } = setUp()
-    const [one, two] = ["one", "two"].map((name) => redeem(book.invite("alice", "all", HOUR), name)) as {
-      key: DeviceKey
-    }[]
+    const { book, redeem, stateOf } = setUp()
+    const [one, two] = [redeem(book.invite("alice", "all", HOUR)), redeem(book.invite("alice", "all", HOUR))]
     const bob = book.invite("bob", "all", HOUR)
     const waiting = book.invite("alice", "all", HOUR)
-    expect(book.revoke(one!.key.id)).toEqual([one!.key])
-    expect(book.find(one!.key.id)).toEqual({ status: "revoked", user: "alice" })
-    expect(book.revoke("alice")).toEqual([two!.key, waiting])
+    expect(book.revoke(one.id)).toEqual([one])
+    expect([one, two, bob, waiting].map(stateOf)).toEqual(["revoked", "valid", "valid", "valid"])
+    expect(book.revoke("alice")).toEqual([two, waiting])
     expect(book.list()).toEqual([bob])
     expect(book.revoke("alice")).toEqual([])
   })
 
+  test("that is good no more keeps its secret, so that only who knows it is told why", () => {
+    const { book, redeem, again } = setUp()
+    const ticket = book.invite("alice", "all", HOUR)
+    redeem(ticket)
+    expect(again().find(ticket.id)).toMatchObject({ state: "used", secret: ticket.secret })
+  })
+
   test("that nobody has is unknown", () => {
     const { book } = setUp()
-    for (const id of ["", "x", "__proto__", "constructor", "a".repeat(1000)]) {
-      expect(book.find(id)).toEqual({ status: "unknown" })
-    }
+    for (const id of ["", "x", "__proto__", "constructor", "a".repeat(1000)]) expect(book.find(id)).toBeUndefined()
   })
 })
 
 describe("the store", () => {
   test("has everything that a book knows, for the next start", () => {
     const { book, redeem, again } = setUp()
-    const [ticket, used] = [book.invite("alice", ["a"], HOUR), book.invite("älïce", "all", HOUR)]
-    redeem(used)
-    const gone = book.invite("eve", "all", HOUR)
+    const keys = [book.invite("alice", ["a"], HOUR), book.invite("älïce", "all", HOUR), book.invite("eve", "all", HOUR)]
+    keys.push(redeem(keys[1]!) as TicketKey)
     book.revoke("eve")
     const next = again()
     expect(next.list()).toEqual(book.list())
-    expect(next.find(ticket.id)).toEqual({ status: "valid", key: ticket })
-    expect(next.find(used.id).status).toBe("used")
-    expect(next.find(gone.id).status).toBe("revoked")
+    expect(keys.map(({ id }) => next.find(id))).toEqual(keys.map(({ id }) => book.find(id)))
+    expect(keys.map(({ id }) => next.find(id)?.state)).toEqual(["valid", "used", "revoked", "valid"])
   })
 
   test("that cannot be written changes nothing", () => {
@@ -130,18 +130,35 @@ describe("the store", () => {
     expect(again().list()).toEqual([ticket])
   })
 
-  test("takes a thousand keys and no more, and remembers as many that are spent", () => {
-    const { book, store, redeem, clock } = setUp()
-    for (let i = 0; i < MAX_KEYS; i++) book.invite(`user${i}`, "all", HOUR)
-    expect(() => book.invite("alice", "all", HOUR)).toThrow(TooManyKeysError)
-    // A device takes the place of its ticket.
-    expect(redeem(book.list()[0] as TicketKey).status).toBe("redeemed")
+  /** A store with `count` copies of a ticket of "user", spent or not. */
+  function filled(count: number, spent?: object): MemoryStore {
+    const store = new MemoryStore()
+    setUp(store).book.invite("user", "all", HOUR)
+    const { version, keys } = JSON.parse(store.text!)
+    const copies = Array.from({ length: count }, (_, at) => ({ ...keys[0], id: `id${at}`, spent }))
+    return new MemoryStore(JSON.stringify({ version, keys: copies }))
+  }
+
+  test("takes a thousand keys and no more; a device takes the place of its ticket", () => {
+    const { book, redeem, clock } = setUp(filled(MAX_KEYS - 1))
+    const ticket = book.invite("alice", "all", 2 * HOUR)
+    expect(() => book.invite("bob", "all", HOUR)).toThrow(TooManyKeysError)
+    const key = redeem(ticket)
+    expect(book.list()).toHaveLength(MAX_KEYS)
+    // Expired tickets make room.
     clock.now += HOUR
+    const other = book.invite("bob", "all", HOUR)
+    expect(book.list()).toEqual([key, other])
+  })
+
+  test("remembers the last thousand keys that are spent", () => {
+    const { book, stateOf } = setUp(filled(MAX_SPENT, { why: "revoked", at: 1 }))
+    expect(book.find("id0")?.state).toBe("revoked")
     const ticket = book.invite("alice", "all", HOUR)
-    expect(book.list()).toHaveLength(2)
-    book.revoke(ticket.id)
-    expect(book.find(ticket.id).status).toBe("revoked")
-    expect(JSON.parse(store.text!).spent).toHaveLength(MAX_SPENT)
+    book.revoke("alice")
+    expect(stateOf(ticket)).toBe("revoked")
+    expect(book.find("id0")).toBeUndefined()
+    expect(book.find("id1")?.state).toBe("revoked")
   })
 
   const damages: [text: string, said: string][] = [
@@ -151,8 +168,8 @@ describe("the store", () => {
     ["null", "it is no object"],
     ["{}", "it has no version"],
     ['{"version":1}', "it has no list of keys"],
-    ['{"version":1,"keys":[{}],"spent":[]}', "key 1 of 1 makes no sense"],
-    ['{"version":2,"keys":[],"spent":[]}', "newer version"],
+    ['{"version":1,"keys":[{}]}', "key 1 of 1 makes no sense"],
+    ['{"version":2,"keys":[]}', "newer version"],
   ]
   test.each(damages)("that holds %j is refused in one line and not written over", (text, said) => {
     const store = new MemoryStore(text)

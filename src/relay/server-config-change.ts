@@ -1,0 +1,57 @@
+/** What differs between two configurations of a server, for a reload that ends no session. */
+import { isDeepStrictEqual } from "node:util"
+import type { BoardConfig, ServerConfig } from "./server-config.ts"
+
+/** What a reload has to do. */
+export interface ServerConfigChange {
+  readonly added: readonly BoardConfig[]
+  readonly removed: readonly BoardConfig[]
+  /** Boards that keep their name; `moved` if another address or port must be dialled. */
+  readonly changed: readonly { readonly before: BoardConfig; readonly after: BoardConfig; readonly moved: boolean }[]
+  readonly limits: boolean
+  readonly allow: boolean
+  readonly name: boolean
+  /** Keys whose change takes a restart. */
+  readonly restart: readonly ("listen" | "port")[]
+}
+
+/** Compares two configurations. */
+export function compareServerConfigs(before: ServerConfig, after: ServerConfig): ServerConfigChange {
+  const old = new Map(before.boards.map((board) => [board.name, board]))
+  const names = new Set(after.boards.map(({ name }) => name))
+  const differs = (key: keyof ServerConfig): boolean => !isDeepStrictEqual(before[key], after[key])
+  return {
+    added: after.boards.filter(({ name }) => !old.has(name)),
+    removed: before.boards.filter(({ name }) => !names.has(name)),
+    changed: after.boards.flatMap((board) => {
+      const was = old.get(board.name)
+      if (!was || isDeepStrictEqual(was, board)) return []
+      return [{ before: was, after: board, moved: !isDeepStrictEqual(placeOf(was), placeOf(board)) }]
+    }),
+    limits: differs("limits"),
+    allow: differs("allow"),
+    name: differs("name"),
+    restart: (["listen", "port"] as const).filter(differs),
+  }
+}
+
+const placeOf = ({ address, scpPort, bootPort }: BoardConfig) => [address, scpPort, bootPort]
+
+/** True if the two were the same. */
+export function isUnchanged(change: ServerConfigChange): boolean {
+  return describeChange(change).length === 0
+}
+
+/** A line for each difference, for whoever asked for the reload. */
+export function describeChange(change: ServerConfigChange): string[] {
+  const other = (["limits", "allow", "name"] as const).filter((key) => change[key])
+  return [
+    ...change.added.map(({ name, address }) => `${name} added (${address})`),
+    ...change.removed.map(({ name }) => `${name} removed`),
+    ...change.changed.map(({ after: { name, address }, moved }) =>
+      moved ? `${name} is at ${address} now` : `${name} changed`,
+    ),
+    ...other.map((key) => `${key} changed`),
+    ...change.restart.map((key) => `${key} changed: that takes a restart of the server`),
+  ]
+}

@@ -1,0 +1,113 @@
+/** A safe tunnel over real sockets: a server whose flows echo, and clients that a test makes. */
+import { randomBytes } from "node:crypto"
+import type { Channel } from "../../src/observe/events.ts"
+import type { Address } from "../../src/transport/address.ts"
+import { type Clock, systemClock } from "../../src/transport/clock.ts"
+import type { Link } from "../../src/transport/link.ts"
+import { seededRandom } from "../../src/transport/random.ts"
+import type { AdmissionLimits } from "../../src/transport/tunnel/admission.ts"
+import type { ClientKey } from "../../src/transport/tunnel/greeting.ts"
+import type { KeyStatus, TunnelKeys } from "../../src/transport/tunnel/keys.ts"
+import { TunnelCarrier } from "../../src/transport/tunnel/tunnel-dial.ts"
+import { TunnelServer } from "../../src/transport/tunnel/tunnel-server.ts"
+import { RecordingObserver } from "./recording-observer.ts"
+
+/** Keys in memory. */
+export class FakeKeys implements TunnelKeys {
+  readonly known = new Map<string, KeyStatus>()
+
+  add(user: string, kind: "ticket" | "device" = "device"): ClientKey {
+    const key = { id: `${user}-${this.known.size}`, secret: new Uint8Array(randomBytes(32)), user, kind }
+    this.known.set(key.id, { status: "valid", key })
+    return key
+  }
+
+  find(id: string): KeyStatus {
+    return this.known.get(id) ?? { status: "unknown" }
+  }
+
+  redeem(ticket: string, device: { id: string; name: string; secret: Uint8Array }): { status: string } {
+    const found = this.find(ticket)
+    if (found.status !== "valid") return found
+    this.known.set(ticket, { status: "used" })
+    this.known.set(device.id, {
+      status: "valid",
+      key: { id: device.id, secret: device.secret, user: found.key.user, kind: "device" },
+    })
+    return { status: "redeemed" }
+  }
+
+  end(id: string, status: "used" | "expired" | "revoked"): void {
+    this.known.set(id, { status })
+  }
+}
+
+/** A server on 127.0.0.1; its flows send back what they get. */
+export class EchoTunnel {
+  readonly keys = new FakeKeys()
+  readonly observer = new RecordingObserver()
+  readonly links: { link: Link; channel: Channel; board: string }[] = []
+  readonly ends: string[] = []
+  readonly received: string[] = []
+  readonly server: TunnelServer
+  readonly port: number
+  #clients: TunnelCarrier[] = []
+
+  constructor(options: { clock?: Clock; resumeMs?: number; limits?: AdmissionLimits } = {}) {
+    this.server = new TunnelServer({
+      name: "pi",
+      keys: this.keys,
+      clock: systemClock,
+      observer: this.observer,
+      newId: () => randomBytes(16).toString("hex"),
+      allow: () => undefined,
+      onLink: (link, channel, board) => {
+        this.links.push({ link, channel, board })
+        link.onDatagram = (datagram) => {
+          this.received.push(Buffer.from(datagram).toString())
+          link.send(new Uint8Array(datagram))
+        }
+        link.onClose = () => {}
+      },
+      onNotice() {},
+      onSessionEnd: (session, how) => this.ends.push(`${session.user} ${how}`),
+      ...options,
+    })
+    this.port = this.server.listen({ host: "127.0.0.1", port: 0 }).port
+  }
+
+  /** A client with `key`, at this server's port or what stands before it. */
+  client(key: ClientKey, port = this.port, clock: Clock = systemClock) {
+    const observer = new RecordingObserver()
+    const downs: string[] = []
+    const ups: Address[] = []
+    const carrier = new TunnelCarrier({
+      ...{ name: "pi", addresses: [{ host: "127.0.0.1", port }], key, clock, random: seededRandom(3), observer },
+      newReplay: () => undefined,
+      onNotice() {},
+      onUp: (address) => ups.push(address),
+      onDown: (why, detail) => downs.push(`${why}: ${detail}`),
+    })
+    this.#clients.push(carrier)
+    return { carrier, observer, downs, ups }
+  }
+
+  refused(reason: Parameters<TunnelServer["refusals"]["get"]>[0]): number {
+    return this.server.refusals.get(reason) ?? 0
+  }
+
+  [Symbol.dispose](): void {
+    for (const carrier of this.#clients) carrier.close()
+    this.server.close()
+  }
+}
+
+/** What came on a link, and its end. */
+export function listen(link: Link) {
+  const heard: string[] = []
+  link.onDatagram = (datagram) => heard.push(Buffer.from(datagram).toString())
+  link.onClose = (reason) => heard.push(`closed: ${reason.code}`)
+  return heard
+}
+
+export const text = (words: string): Uint8Array => new Uint8Array(Buffer.from(words))
