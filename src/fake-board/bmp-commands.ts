@@ -50,7 +50,7 @@ const power: BmpHandler = ({ bmp, board, request: { arg1, arg2: mask } }) => {
 /** arg1 delay << 16 | code, arg2 board mask: as a power cycle for the boards' ROMs. */
 const reset: BmpHandler = ({ bmp, request: { arg1, arg2: mask } }) => {
   if ((arg1 & 0xfb) > 2) return fail(Result.ARG)
-  for (let board = 0; board < bmp.slots.length; board++) if (mask & (1 << board)) bmp.power(board, true)
+  for (let board = 0; board < bmp.slots.length; board++) if (mask & (1 << board)) bmp.outside.power(board, true)
   return ok()
 }
 

@@ -121,7 +121,9 @@ test("the help gives no default for flags that switch something off", async () =
 test("every command has a help that names each of its options and its examples", async () => {
   for (const command of commands) {
     info.mockClear()
-    expect(await runProgram([command.name, "--help"].filter(Boolean), commands, new FakeIo())).toBe(EXIT.ok)
+    expect(await runProgram([...command.name.split(" "), "--help"].filter(Boolean), commands, new FakeIo())).toBe(
+      EXIT.ok,
+    )
     const text = String(info.mock.calls[0]?.[0])
     for (const option of command.options) expect(text).toContain(`--${option.name}`)
     for (const example of command.examples ?? []) expect(text).toContain(example)
