@@ -4,6 +4,8 @@ import { bootCommand } from "./boot.ts"
 import type { Command } from "./command.ts"
 import { discoverCommand } from "./discover.ts"
 import { infoCommand } from "./info.ts"
+import { lucidacCommand } from "./lucidac.ts"
+import { lucidacFakeCommand } from "./lucidac-fake.ts"
 import { powerCommand } from "./power.ts"
 import { readCommand } from "./read.ts"
 import { relayCommand } from "./relay.ts"
@@ -30,4 +32,6 @@ export const commands: readonly Command[] = [
   spallocMachineCommand,
   spallocWhereIsCommand,
   spallocDestroyCommand,
+  lucidacCommand,
+  lucidacFakeCommand,
 ]

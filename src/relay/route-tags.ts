@@ -43,6 +43,8 @@ export interface TagRoutingOptions {
   readonly dialScp: () => Link
   /** Ports of this machine that stand for reverse tags, for programs that come without a client. */
   readonly rxPorts: RxPorts
+  /** Asked about what goes by a tag of a flow, either way: false if its user must wait for the board. */
+  readonly admits?: (flow: Flow) => boolean
 }
 
 /** The tags of one board. */
@@ -166,11 +168,11 @@ class Routing implements TagRouting {
   }
 
   /** A datagram for the reverse tag `tag` of `flow`. */
-  into(flow: number, tag: number, datagram: Uint8Array): void {
-    const path = this.#router.pathInto(flow, tag)
+  into(flow: Flow, tag: number, datagram: Uint8Array): void {
+    const path = this.#router.pathInto(flow.id, tag)
     const open = path === undefined ? undefined : this.#paths.get(path)?.path
-    if (open) open.send(datagram)
-    else this.#options.observer.drop("tag-stray", this.#options.board)
+    if (!open) this.#options.observer.drop("tag-stray", this.#options.board)
+    else if (this.#options.admits?.(flow) ?? true) open.send(datagram)
   }
 
   /** The flow is over. */
@@ -248,6 +250,7 @@ class Routing implements TagRouting {
       this.#options.observer.drop("tag-stray", this.#options.board)
       return
     }
+    if (!(this.#options.admits?.(link.flow) ?? true)) return
     link.lastTagged = this.#options.clock.now()
     link.outlet.out(owner.tag, port, datagram, owner.asked)
   }
@@ -304,7 +307,7 @@ class RoutedLink extends StageLink {
     super(inner, drops)
     const tagged = taggedPathOf(flow.near)
     const aside = asidePathOf(flow.near)
-    const into: IntoTag = (tag, _port, datagram) => routing.into(flow.id, tag, datagram)
+    const into: IntoTag = (tag, _port, datagram) => routing.into(flow, tag, datagram)
     if (tagged) this.outlet = clientOutlet(tagged, into, drops)
     else if (aside) {
       // To whoever asks and to nobody else: nobody aims a stream at a third party.

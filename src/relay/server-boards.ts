@@ -9,7 +9,18 @@ import { type BoardInfo, encodeBoardList, MAX_BOARDS } from "./board-list.ts"
 import { type BoardService, serveBoard } from "./board-service.ts"
 import type { EndpointContext, EndpointSettings } from "./endpoint.ts"
 import { findBoards } from "./find-boards.ts"
+import { LEASE_DEFAULTS } from "./lease-settings.ts"
+import type { TellHost } from "./lease-teller.ts"
+import { Leases } from "./leases.ts"
 import { UnbootedBoards } from "./unbooted-boards.ts"
+
+/** Ways to the server's clients. */
+export interface ServerTold {
+  /** To every connection. */
+  readonly all: (notice: Notice) => void
+  /** To those from one host. */
+  readonly host: TellHost
+}
 
 /** Time between two looks at the machine, milliseconds. */
 const LOOK_GAP_MS = 1_000
@@ -27,6 +38,8 @@ export class ServerBoards {
   readonly #unbooted = new UnbootedBoards()
   readonly #tell: (notice: Notice) => void
   readonly #first: BoardService
+  /** Whose the boards are. */
+  readonly leases: Leases
   /** Boards that the machine told of and that are not served, as they have been told. */
   #ignored: ReadonlySet<string> = new Set()
   #looking = false
@@ -34,10 +47,12 @@ export class ServerBoards {
   #lookNotBefore = Number.NEGATIVE_INFINITY
   #closed = false
 
-  constructor(settings: EndpointSettings, context: EndpointContext, tell: (notice: Notice) => void) {
+  constructor(settings: EndpointSettings, context: EndpointContext, told: ServerTold) {
     this.#settings = settings
     this.#context = { ...context, observer: this.#watching(context.observer) }
-    this.#tell = tell
+    this.#tell = told.all
+    const { clock, powerCycle } = context
+    this.leases = new Leases({ clock, observer: context.observer, tellHost: told.host, powerCycle })
     this.#first = this.#serve(settings.target, "board")
     if (Array.isArray(settings.boards)) for (const name of settings.boards) this.#serve(name, "board")
     if (settings.bmp !== undefined) this.#serve(settings.bmp, "bmp")
@@ -80,13 +95,18 @@ export class ServerBoards {
   close(): void {
     this.#closed = true
     this.#lookTimer?.cancel()
+    // First: what ends with the server is nobody's release.
+    this.leases.close()
     for (const service of this.#services.values()) service.close()
   }
 
   #serve(name: string, kind: BoardInfo["kind"]): BoardService {
     const existing = this.#services.get(name)
     if (existing) return existing
-    const service = serveBoard(name, kind, this.#settings, this.#context)
+    const { leases, lease: usual } = this.#settings
+    const terms = kind === "board" && (leases || usual) ? (leases?.get(name) ?? usual ?? LEASE_DEFAULTS) : undefined
+    const lease = terms && this.leases.add(name, terms)
+    const service = serveBoard(name, kind, this.#settings, this.#context, lease)
     if (this.#services.size < MAX_BOARDS) this.#services.set(name, service)
     return service
   }

@@ -20,6 +20,12 @@ export interface TcpPort {
   abort(): void
 }
 
+/** A connection whose other side can be held back: while paused the system takes no more bytes from it. */
+export interface PausablePort extends TcpPort {
+  pause(): void
+  resume(): void
+}
+
 /** What the owner of a connection wants to hear. */
 export interface TcpOwner {
   onData(chunk: Uint8Array): void
@@ -38,7 +44,7 @@ export interface TcpState {
 }
 
 /** Wraps a Bun socket that is open and sets its options. */
-export function portOf(socket: Socket<TcpState>): TcpPort {
+export function portOf(socket: Socket<TcpState>): PausablePort {
   socket.setNoDelay(true)
   socket.setKeepAlive(true, KEEPALIVE_MS)
   const peer = { host: unmapHost(socket.remoteAddress), port: socket.remotePort }
@@ -59,8 +65,13 @@ export function portOf(socket: Socket<TcpState>): TcpPort {
       socket.data.owner = undefined
       socket.terminate()
     },
+    pause: () => void socket.pause(),
+    resume: () => void socket.resume(),
   }
 }
+
+/** The words for an end that the other side chose, rather than an error. */
+export const CLOSED_BY_PEER = "closed by the other side"
 
 /** Bun's handlers, passing events to the owner in each socket's data. Never async: Bun does not serialise those. */
 export const tcpHandlers = {
@@ -78,7 +89,7 @@ export const tcpHandlers = {
     ended(socket, error.message)
   },
   close(socket: Socket<TcpState>, error?: Error) {
-    ended(socket, error ? error.message : "closed by the other side")
+    ended(socket, error ? error.message : CLOSED_BY_PEER)
   },
 }
 
@@ -119,7 +130,7 @@ const NO_NEIGHBOUR_MS = 2_500
  * Connects; resolves within `timeoutMs` and never rejects. `ownerOf` is asked once, when the connection is open.
  * `noWayTo` tells why there is no way to an address, if there is none.
  */
-export function connectTcp(options: ConnectOptions<TcpPort>): Promise<ConnectResult> {
+export function connectTcp(options: ConnectOptions<PausablePort>): Promise<ConnectResult> {
   return connect(options, (begin) => ({ open: (socket) => begin(socket, portOf(socket)) }))
 }
 

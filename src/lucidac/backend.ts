@@ -1,0 +1,326 @@
+/** One device of the assembly: connected, asked what it is, watched, and connected again for as long as it takes. */
+import { type Address, formatAddress } from "../transport/address.ts"
+import { Backoff } from "../transport/backoff.ts"
+import type { Clock, Timer } from "../transport/clock.ts"
+import type { Random } from "../transport/random.ts"
+import type { PausablePort, TcpOwner } from "../transport/tcp-port.ts"
+import { ARM, armName } from "./arm.ts"
+import { DeviceLink, type DeviceReply } from "./device-link.ts"
+import { peekDatagram, type V1Message } from "./envelope.ts"
+import type { ProxyEvent } from "./events.ts"
+import type { CarrierLocation } from "./extract.ts"
+import { decodePayload, encodeMessage } from "./payload.ts"
+import {
+  ErrorMessageSchema,
+  ExtractCommandSchema,
+  ExtractResponseSchema,
+  type Module,
+  ResetCommandSchema,
+  UdpDataStreamingCommandSchema,
+} from "./proto/lucidac_pb.ts"
+import { carriersOf } from "./route-table.ts"
+
+/** How devices are reached; the sockets are elsewhere. */
+export interface DeviceNetwork {
+  /** Connects; `failed` is called instead when that cannot be done. */
+  dial(address: Address, ownerOf: (port: PausablePort) => TcpOwner, failed: (detail: string) => void): void
+  /** Opens a UDP port for samples from `host`; undefined where there is none to be had. */
+  openData(
+    host: string,
+    onDatagram: (datagram: Uint8Array, from: string) => void,
+    opened: (channel: DataChannel | undefined) => void,
+  ): void
+}
+
+/** An open UDP port. */
+export interface DataChannel {
+  readonly port: number
+  close(): void
+}
+
+/** Where a device is and how to treat it. */
+export interface BackendOptions {
+  readonly address: Address
+  readonly location: CarrierLocation | undefined
+  /** Never ask for samples by UDP. */
+  readonly noUdp: boolean
+  readonly clock: Clock
+  readonly random: Random
+  readonly network: DeviceNetwork
+  readonly onEvent: (event: ProxyEvent) => void
+  /** It is there, or gone. */
+  readonly onChange: (backend: Backend, lost: string | undefined) => void
+  /** It says something that nobody asked; the bytes are on loan. */
+  readonly onMessage: (backend: Backend, message: V1Message) => void
+}
+
+/** A device has this long for one request; an update's commit, during which it writes its flash, twice that. */
+export const REQUEST_TIMEOUT_MS = 10_000
+export const UPDATE_TIMEOUT_MS = 20_000
+const UDP_TIMEOUT_MS = 5_000
+/** Waits between two tries to connect. */
+const RETRY = { firstMs: 250, capMs: 4_000 }
+/** A device that has been silent for so long is asked whether it lives ... */
+const PROBE_AFTER_MS = 2_000
+/** ... and given up without an answer in this time, twice. */
+const PROBE_TIMEOUT_MS = 3_000
+
+type State =
+  | { readonly kind: "down" }
+  | { readonly kind: "connecting"; link: DeviceLink | undefined }
+  | { readonly kind: "up"; readonly link: DeviceLink }
+  | { readonly kind: "closed" }
+
+/** The device. */
+export class Backend {
+  readonly name: string
+  readonly location: CarrierLocation | undefined
+  /** Empty until it has told. */
+  specification: Module | undefined
+  carriers: readonly string[] = []
+  /** Why it is not there. */
+  trouble = "not connected yet"
+  #rebootingUntil = 0
+  /** A run may keep it from answering probes. */
+  busy = false
+  readonly #options: BackendOptions
+  readonly #backoff: Backoff
+  #state: State = { kind: "down" }
+  #data: DataChannel | undefined
+  #timer: Timer | undefined
+  #paused = false
+  #probing = false
+  #toldForeign = false
+  /** Which connection things belong to. */
+  #generation = 0
+
+  constructor(options: BackendOptions) {
+    this.#options = options
+    this.name = formatAddress(options.address)
+    this.location = options.location
+    this.#backoff = new Backoff({ ...RETRY, random: options.random })
+  }
+
+  get up(): boolean {
+    return this.#state.kind === "up"
+  }
+
+  /** How its samples come. */
+  get carriesBy(): "udp" | "tcp" {
+    return this.#data ? "udp" : "tcp"
+  }
+
+  /** It was told to start anew and has time to. */
+  get rebooting(): boolean {
+    return this.#options.clock.now() < this.#rebootingUntil
+  }
+
+  /** An update has been committed: that it goes away for a while is as it should be. */
+  expectReboot(forMs: number): void {
+    this.#rebootingUntil = this.#options.clock.now() + forMs
+  }
+
+  /** Begins, and goes on until `close`. */
+  start(): void {
+    this.#options.onEvent({ type: "connecting", device: this.name })
+    this.#connect()
+  }
+
+  close(): void {
+    const state = this.#state
+    this.#state = { kind: "closed" }
+    this.#timer?.cancel()
+    this.#dropData()
+    if (state.kind === "up" || state.kind === "connecting") state.link?.close("the proxy ends")
+  }
+
+  /** Asks the device; `done` is called once, at once if it is not there. */
+  request(encode: (id: string) => Uint8Array, timeoutMs: number, done: (reply: DeviceReply) => void): void {
+    if (this.#state.kind === "up") this.#state.link.request(encode, timeoutMs, done)
+    else done({ ok: false, text: `not connected (${this.trouble})` })
+  }
+
+  /** Takes nothing from it for now; its own buffer has to hold. Only what comes by TCP can be held back. */
+  pause(): boolean {
+    if (this.#paused || this.#data || this.#state.kind !== "up") return false
+    this.#paused = true
+    this.#state.link.pause()
+    return true
+  }
+
+  resume(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    if (this.#state.kind === "up") this.#state.link.resume()
+  }
+
+  #connect(): void {
+    const { address, clock, network } = this.#options
+    const generation = ++this.#generation
+    const state: State = { kind: "connecting", link: undefined }
+    this.#state = state
+    const mine = (): boolean => generation === this.#generation && this.#state.kind !== "closed"
+    network.dial(
+      address,
+      (port) => {
+        const link = new DeviceLink(port, clock, {
+          onMessage: (message) => this.#message(message),
+          onEnd: (detail) => {
+            if (mine()) this.#ended(detail)
+          },
+        })
+        if (!mine()) {
+          link.close("too late")
+          return link
+        }
+        state.link = link
+        this.#greet(link, mine)
+        return link
+      },
+      (detail) => {
+        if (mine()) this.#ended(detail)
+      },
+    )
+  }
+
+  /** The order that the reference keeps: what are you, reset, samples by UDP please. */
+  #greet(link: DeviceLink, mine: () => boolean): void {
+    const extract = (id: string) =>
+      encodeMessage(id, ARM.extract, ExtractCommandSchema, { recursive: true, specification: true })
+    link.request(extract, REQUEST_TIMEOUT_MS, (reply) => {
+      if (!mine()) return
+      const module = reply.ok ? moduleOf(reply.message) : undefined
+      if (!module) {
+        link.close(`it does not tell what it is: ${reply.ok ? complaint(reply.message) : reply.text}`)
+        return
+      }
+      link.request(encodeReset, REQUEST_TIMEOUT_MS, (answer) => {
+        if (!mine()) return
+        if (!answer.ok) {
+          link.close(`it cannot be reset: ${answer.text}`)
+          return
+        }
+        this.#askForUdp(link, mine, () => this.#greeted(link, module))
+      })
+    })
+  }
+
+  #askForUdp(link: DeviceLink, mine: () => boolean, next: () => void): void {
+    this.#dropData()
+    if (this.#options.noUdp) {
+      next()
+      return
+    }
+    const receive = (datagram: Uint8Array, from: string): void => {
+      if (sameHost(from, link.host)) this.#datagram(datagram)
+      else this.#foreign(from)
+    }
+    this.#options.network.openData(link.host, receive, (channel) => {
+      if (!mine()) {
+        channel?.close()
+        return
+      }
+      if (!channel) {
+        next()
+        return
+      }
+      const encode = (id: string) =>
+        encodeMessage(id, ARM.udpDataStreaming, UdpDataStreamingCommandSchema, { port: channel.port })
+      link.request(encode, UDP_TIMEOUT_MS, (reply) => {
+        const accepted = mine() && reply.ok && reply.message.arm === ARM.success
+        if (accepted) this.#data = channel
+        else channel.close()
+        if (mine()) next()
+      })
+    })
+  }
+
+  #greeted(link: DeviceLink, module: Module): void {
+    this.specification = module
+    this.carriers = carriersOf(module).carriers
+    this.#rebootingUntil = 0
+    this.#paused = false
+    this.#probing = false
+    this.#state = { kind: "up", link }
+    this.#backoff.reset()
+    this.#options.onEvent({ type: "device-up", device: this.name, carriers: this.carriers, data: this.carriesBy })
+    this.#watch(link)
+    this.#options.onChange(this, undefined)
+  }
+
+  #ended(detail: string): void {
+    const wasUp = this.#state.kind === "up"
+    this.#state = { kind: "down" }
+    this.#generation++
+    this.trouble = detail
+    this.#timer?.cancel()
+    this.#dropData()
+    const retryMs = this.#backoff.next()
+    this.#timer = this.#options.clock.after(retryMs, () => this.#connect())
+    this.#options.onEvent({ type: wasUp ? "device-lost" : "device-failed", device: this.name, detail, retryMs })
+    if (wasUp) this.#options.onChange(this, detail)
+  }
+
+  #watch(link: DeviceLink): void {
+    this.#timer?.cancel()
+    this.#timer = this.#options.clock.after(PROBE_AFTER_MS / 2, () => {
+      if (this.#state.kind !== "up" || this.#state.link !== link) return
+      this.#watch(link)
+      const silentMs = this.#options.clock.now() - link.lastHeard
+      // One that is held back, or at work on a request or a run, need not answer.
+      if (silentMs < PROBE_AFTER_MS || this.#probing || this.#paused || this.busy || link.pending > 0) return
+      this.#probing = true
+      this.#probe(link, 2)
+    })
+  }
+
+  #probe(link: DeviceLink, tries: number): void {
+    link.ping((alive) => {
+      if (this.#state.kind !== "up" || this.#state.link !== link) return
+      if (alive || this.busy || this.#paused) this.#probing = false
+      else if (tries > 1) this.#probe(link, tries - 1)
+      else link.close(`it did not answer a ping in ${(2 * PROBE_TIMEOUT_MS) / 1000} s`)
+    }, PROBE_TIMEOUT_MS)
+  }
+
+  #message(message: V1Message): void {
+    if (this.#state.kind === "up") this.#options.onMessage(this, message)
+  }
+
+  #datagram(datagram: Uint8Array): void {
+    const message = peekDatagram(datagram)
+    if (message?.kind === "v1") this.#message(message)
+  }
+
+  #foreign(from: string): void {
+    if (this.#toldForeign) return
+    this.#toldForeign = true
+    this.#options.onEvent({ type: "foreign-datagram", device: this.name, from })
+  }
+
+  #dropData(): void {
+    this.#data?.close()
+    this.#data = undefined
+  }
+}
+
+/** The reset that ends whatever a device was doing and keeps its calibration. */
+export function encodeReset(id: string): Uint8Array {
+  return encodeMessage(id, ARM.reset, ResetCommandSchema, { keepCalibration: true, sync: true })
+}
+
+/** The module of an extract's answer. */
+export function moduleOf(message: V1Message): Module | undefined {
+  if (message.arm !== ARM.extractResponse) return undefined
+  return decodePayload(ExtractResponseSchema, message.payload)?.module
+}
+
+/** What a device says instead of what was asked. */
+export function complaint(message: V1Message): string {
+  if (message.arm !== ARM.error) return `it answered ${armName(message.arm)}`
+  return decodePayload(ErrorMessageSchema, message.payload)?.description || "error without a text"
+}
+
+function sameHost(from: string, host: string): boolean {
+  return from === host || from.split("%")[0] === host.split("%")[0]
+}

@@ -1,0 +1,420 @@
+/** The proxy: clients come to it as to a device, it gives one after the other all of the devices behind it. */
+import type { Address } from "../transport/address.ts"
+import { type Clock, every, type Timer } from "../transport/clock.ts"
+import type { Random } from "../transport/random.ts"
+import type { PausablePort, TcpOwner } from "../transport/tcp-port.ts"
+import { ARM } from "./arm.ts"
+import type { AuthGuard } from "./auth-guard.ts"
+import { Backend, type DeviceNetwork, encodeReset, REQUEST_TIMEOUT_MS } from "./backend.ts"
+import { Client } from "./client.ts"
+import { encodeError, encodeV1, peekEnvelope, type V1Message } from "./envelope.ts"
+import type { ProxyEvent } from "./events.ts"
+import type { CarrierLocation, ExtractWire } from "./extract.ts"
+import { decodePayload } from "./payload.ts"
+import { StartRunCommandSchema } from "./proto/lucidac_pb.ts"
+import { type Answer, type Assembly, answerFromCache, askMany, serveRequest } from "./requests.ts"
+import { RouteTable } from "./route-table.ts"
+import { RunDesk } from "./run-desk.ts"
+import { peekRunData } from "./run-header.ts"
+import { type QueueAction, type QueueLimits, SessionQueue } from "./session-queue.ts"
+
+/** One device of the backend list. */
+export interface ListedBackend {
+  readonly address: Address
+  readonly location: CarrierLocation | undefined
+}
+
+/** One end of a wire of the backend list, by its carrier line. */
+export interface ListedWireEnd {
+  readonly backend: number
+  readonly pin: number | string
+}
+
+/** What a proxy is to do. */
+export interface ProxyOptions {
+  readonly backends: readonly ListedBackend[]
+  readonly wires: readonly { readonly source: ListedWireEnd; readonly target: ListedWireEnd }[]
+  readonly limits: QueueLimits
+  /** Bytes of samples that may wait for a client. */
+  readonly bufferBytes: number
+  /** Nobody is served unless all devices are there, or one suffices. */
+  readonly require: "all" | "any"
+  /** Present if clients must show a secret. */
+  readonly auth: AuthGuard | undefined
+  readonly allowWrites: boolean
+  readonly noUdp: boolean
+}
+
+/** What it works with. */
+export interface ProxyContext {
+  readonly clock: Clock
+  readonly random: Random
+  readonly network: DeviceNetwork
+  readonly onEvent: (event: ProxyEvent) => void
+}
+
+/** Clients that have not shown the secret yet, beside those in the queue. */
+const MAX_STRANGERS = 32
+/** How often idle times, losses and overdue runs are looked at. */
+const TICK_MS = 100
+/** A stopped device's word is awaited for so long before the next client gets it. */
+const STOP_LIMIT_MS = 1_000
+
+/** The proxy, without its sockets. */
+export class DeviceProxy implements Assembly {
+  readonly backends: readonly Backend[]
+  readonly #options: ProxyOptions
+  readonly #context: ProxyContext
+  readonly #queue: SessionQueue
+  readonly #clients = new Map<number, Client>()
+  #desk: RunDesk | undefined
+  #routes: RouteTable
+  #nextId = 1
+  #cleaning = false
+  #closed = false
+  readonly #ticker: Timer
+  /** The last stranger's run that was told of. */
+  #foreignRun = ""
+
+  constructor(options: ProxyOptions, context: ProxyContext) {
+    this.#options = options
+    this.#context = context
+    this.#queue = new SessionQueue(options.limits)
+    const { clock, random, network, onEvent } = context
+    this.backends = options.backends.map(
+      ({ address, location }, index) =>
+        new Backend({
+          address,
+          location,
+          noUdp: options.noUdp,
+          clock,
+          random,
+          network,
+          onEvent,
+          onChange: (backend, lost) => this.#changed({ index, backend }, lost),
+          onMessage: (backend, message) => this.#fromDevice({ index, backend }, message),
+        }),
+    )
+    this.#routes = new RouteTable([])
+    this.#ticker = every(clock, TICK_MS, () => this.#tick())
+  }
+
+  get routes(): RouteTable {
+    return this.#routes
+  }
+
+  /** The wires between carriers that have told who they are. */
+  get wires(): readonly ExtractWire[] {
+    const end = ({ backend, pin }: ListedWireEnd) => ({ carrier: this.backends[backend]?.carriers[0] ?? "", pin })
+    return this.#options.wires
+      .map(({ source, target }) => ({ source: end(source), target: end(target) }))
+      .filter(({ source, target }) => source.carrier !== "" && target.carrier !== "")
+  }
+
+  /** Clients connected now. */
+  get clientCount(): number {
+    return this.#clients.size
+  }
+
+  /** Begins to connect to the devices, all at once. */
+  start(): void {
+    for (const backend of this.backends) backend.start()
+  }
+
+  /** Ends everything. */
+  close(reason = "the proxy ends"): void {
+    this.#closed = true
+    this.#ticker.cancel()
+    for (const client of [...this.#clients.values()]) client.dismiss(`Released: ${reason}`)
+    for (const backend of this.backends) backend.close()
+  }
+
+  /** A client has connected. */
+  accept(port: PausablePort): TcpOwner | undefined {
+    const { clock, onEvent } = this.#context
+    const { auth, allowWrites, bufferBytes } = this.#options
+    const id = this.#nextId++
+    const client = new Client(
+      { id, port, clock, auth, allowWrites, bufferBytes, onEvent },
+      {
+        enter: (one) => this.#enter(one),
+        cached: (one, message) => this.#cached(one, message),
+        request: (one, message) => this.#request(one, message),
+        traffic: (one) => this.#queue.traffic(one.id, this.#now),
+        progress: (one) => this.#progress(one),
+        gone: (one, detail) => this.#gone(one, detail),
+      },
+    )
+    this.#clients.set(id, client)
+    const strangers = this.#clients.size - this.#queue.size
+    if (auth && strangers > MAX_STRANGERS) {
+      this.#refuse(client, "too many clients that have not shown the secret")
+    } else if (!auth && !this.#enter(client)) {
+      return client.connection
+    } else onEvent({ type: "client-connected", client: client.name, sessions: this.#clients.size })
+    return client.connection
+  }
+
+  get #now(): number {
+    return this.#context.clock.now()
+  }
+
+  /** A client wants a place among the sessions; false where there is none. */
+  #enter(client: Client): boolean {
+    if (this.#queue.connect(client.id, this.#now)) return true
+    const { maxSessions } = this.#options.limits
+    this.#refuse(client, `Server overloaded: ${maxSessions} clients are connected already, try again later`)
+    return false
+  }
+
+  #refuse(client: Client, text: string): void {
+    this.#context.onEvent({ type: "client-refused", client: client.name, detail: text })
+    this.#clients.delete(client.id)
+    client.dismiss(text)
+  }
+
+  /** An extract that needs no device, as long as there is something to answer it with. */
+  #cached(client: Client, message: V1Message): boolean {
+    if (!this.#available()) return false
+    client.connection.send(answerFromCache(this, message))
+    return true
+  }
+
+  #request(client: Client, message: V1Message): void {
+    const before = this.#queue.place(client.id)
+    const { verdict, actions } = this.#queue.request(client.id, this.#now)
+    this.#act(actions)
+    if (verdict === "serve") {
+      this.#serve(client, message)
+      return
+    }
+    client.hold(message)
+    const place = this.#queue.place(client.id)
+    if (before === 0 && place > 0) {
+      this.#context.onEvent({ type: "waiting", client: client.name, place, holder: this.#holder })
+    }
+  }
+
+  get #holder(): string | undefined {
+    const { active } = this.#queue
+    return active === undefined ? undefined : this.#clients.get(active)?.name
+  }
+
+  #available(): boolean {
+    if (this.#options.require === "any") return this.backends.some(({ up }) => up)
+    return this.backends.every(({ up }) => up)
+  }
+
+  #serve(client: Client, message: V1Message): void {
+    const missing = this.backends.filter(({ up }) => !up)
+    if (missing.length > 0 && !this.#available()) {
+      client.connection.send(encodeError(message.id, this.#missingText()))
+      return
+    }
+    client.begun()
+    const answer: Answer = (body) => {
+      client.answered()
+      client.connection.send(body)
+    }
+    if (message.arm === ARM.startRun) this.#startRun(client, message, answer)
+    else serveRequest(this, message, answer)
+  }
+
+  #startRun(client: Client, message: V1Message, answer: Answer): void {
+    const desk = this.#desk
+    const command = decodePayload(StartRunCommandSchema, message.payload)
+    const there = [...this.backends.keys()].filter((index) => this.backends[index]!.up)
+    if (!command || !desk) {
+      answer(encodeError(message.id, "Cannot read the run"))
+      return
+    }
+    const begun = desk.begin(command, there)
+    if (!begun.ok) {
+      answer(encodeError(message.id, begun.text))
+      return
+    }
+    for (const backend of this.backends) backend.busy = true
+    serveRequest(this, message, (body) => {
+      client.answered()
+      const said = peekEnvelope(body)
+      if (said?.kind === "v1" && said.arm === ARM.startRunResponse) desk.accepted(begun.run, body)
+      else desk.refused(begun.run, body)
+    })
+  }
+
+  #fromDevice(placed: { index: number; backend: Backend }, message: V1Message): void {
+    const { active } = this.#queue
+    const client = active === undefined ? undefined : this.#clients.get(active)
+    switch (message.arm) {
+      case ARM.runData:
+      case ARM.runDataEnd:
+        if (client && this.#desk?.samples(placed, message, message.arm === ARM.runDataEnd)) {
+          this.#queue.traffic(client.id, this.#now)
+        } else this.#foreign(placed.backend, message)
+        return
+      case ARM.runStateChange:
+        if (client && this.#desk?.stateChange(placed, message)) this.#queue.traffic(client.id, this.#now)
+        else this.#foreign(placed.backend, message)
+        return
+      case ARM.error:
+        client?.connection.send(message.body)
+        return
+      default:
+    }
+  }
+
+  /** A message of a run that the client who has the computer did not begin: it gets none of it. */
+  #foreign(backend: Backend, message: V1Message): void {
+    const run = peekRunData(message.payload)?.runId ?? ""
+    if (run === this.#foreignRun) return
+    this.#foreignRun = run
+    this.#context.onEvent({ type: "run-foreign", device: backend.name, run, chunks: 1 })
+  }
+
+  #changed(placed: { index: number; backend: Backend }, lost: string | undefined): void {
+    if (this.#closed) return
+    this.#routes = new RouteTable(this.backends.map(({ up, specification }) => (up ? specification : undefined)))
+    for (const { carrier, kept, ignored } of this.#routes.duplicates) {
+      const name = (index: number) => this.backends[index]!.name
+      this.#context.onEvent({ type: "duplicate-carrier", carrier, kept: name(kept), ignored: name(ignored) })
+    }
+    const { active } = this.#queue
+    const client = active === undefined ? undefined : this.#clients.get(active)
+    if (lost !== undefined && client) {
+      const { backend } = placed
+      this.#desk?.withdrawn(placed)
+      const carrier = backend.carriers[0] ? ` (carrier ${backend.carriers[0]})` : ""
+      const text = `Cluster degraded: lost ${backend.name}${carrier}: ${lost}`
+      if (backend.rebooting) {
+        // As it was told to.
+      } else if (this.#options.require === "all") this.#release(client, text)
+      else client.connection.send(encodeError(undefined, text))
+    }
+    this.#ready()
+    if (this.#available()) for (const one of this.#clients.values()) this.#serveCached(one)
+  }
+
+  /** Extracts that waited for the devices to tell what they are. */
+  #serveCached(client: Client): void {
+    for (const message of client.takeCacheable()) client.connection.send(answerFromCache(this, message))
+  }
+
+  #ready(): void {
+    this.#act(this.#queue.ready(this.#available() && !this.#cleaning, this.#now))
+  }
+
+  #act(actions: readonly QueueAction[]): void {
+    for (const action of actions) {
+      const client = this.#clients.get(action.session)
+      if (!client) continue
+      switch (action.do) {
+        case "activate":
+          this.#activate(client)
+          break
+        case "answer-held":
+          this.#answerHeld(client)
+          break
+        case "release":
+          this.#release(client, this.#whyReleased(action.why))
+          break
+      }
+    }
+  }
+
+  #whyReleased(why: "idle" | "max-hold"): string {
+    const { idleMs, maxHoldMs = 0 } = this.#options.limits
+    return why === "idle"
+      ? `Session released: no traffic for ${idleMs / 1000} s (--session-timeout)`
+      : `Session released: others wait, and you have had the computer for ${maxHoldMs / 1000} s (--max-hold)`
+  }
+
+  #activate(client: Client): void {
+    const { onEvent, clock } = this.#context
+    onEvent({ type: "active", client: client.name, waiting: this.#queue.waiting })
+    this.#desk = new RunDesk({
+      client: client.connection,
+      bufferBytes: this.#options.bufferBytes,
+      now: () => clock.now(),
+      onEvent,
+      onBusy: (until) => {
+        this.#queue.running(client.id, until, this.#now)
+        const busy = this.#desk?.busy ?? false
+        for (const backend of this.backends) backend.busy = busy
+      },
+      onStop: (backends) => this.#stop(backends.map((index) => this.backends[index]!)),
+    })
+    for (const message of client.takeHeld()) this.#serve(client, message)
+  }
+
+  /** Held requests have waited for as long as their client will. */
+  #answerHeld(client: Client): void {
+    const held = client.takeHeld()
+    const place = this.#queue.place(client.id)
+    const down = this.#queue.active === undefined && !this.#available()
+    if (!down) this.#context.onEvent({ type: "answered-busy", client: client.name, place, holder: this.#holder })
+    for (const { id } of held) {
+      client.connection.send(down ? encodeError(id, this.#missingText()) : encodeV1(id, ARM.busy))
+    }
+  }
+
+  #missingText(): string {
+    const missing = this.backends.filter(({ up }) => !up).map(({ name, trouble }) => `${name} (${trouble})`)
+    return `Cluster degraded: not connected to ${missing.join(", ")}`
+  }
+
+  #release(client: Client, text: string): void {
+    this.#context.onEvent({ type: "released", client: client.name, detail: text })
+    client.dismiss(text)
+    this.#gone(client, "released")
+  }
+
+  #gone(client: Client, detail: string): void {
+    if (!this.#clients.delete(client.id)) return
+    this.#context.onEvent({ type: "client-gone", client: client.name, detail, sessions: this.#clients.size })
+    if (this.#queue.active === client.id && this.#desk) this.#clean(this.#desk)
+    this.#act(this.#queue.leave(client.id, this.#now))
+  }
+
+  /** Stops what the last client has left running before the next one gets the devices. */
+  #clean(desk: RunDesk): void {
+    this.#desk = undefined
+    const running = desk.close()
+    for (const backend of this.backends) backend.busy = false
+    if (!running) return
+    this.#cleaning = true
+    this.#ready()
+    const over = (): void => {
+      if (!this.#cleaning) return
+      this.#cleaning = false
+      timer.cancel()
+      if (!this.#closed) this.#ready()
+    }
+    const timer = this.#context.clock.after(STOP_LIMIT_MS, over)
+    this.#stop(
+      this.backends.filter(({ up }) => up),
+      over,
+    )
+  }
+
+  /** Ends runs: by the command for it, and by the reset that devices that do not know it do know. */
+  #stop(backends: readonly Backend[], done: () => void = () => {}): void {
+    for (const backend of backends) {
+      backend.request(
+        (id) => encodeV1(id, ARM.stopRun),
+        REQUEST_TIMEOUT_MS,
+        () => {},
+      )
+    }
+    askMany(backends, (_backend, id) => encodeReset(id), REQUEST_TIMEOUT_MS, done)
+  }
+
+  #progress(client: Client): void {
+    this.#queue.traffic(client.id, this.#now)
+    if (client.id === this.#queue.active) this.#desk?.progress()
+  }
+
+  #tick(): void {
+    this.#act(this.#queue.tick(this.#now))
+    this.#desk?.tick((index) => this.backends[index]!.name)
+  }
+}

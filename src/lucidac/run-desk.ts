@@ -1,0 +1,298 @@
+/** The runs of the client that has the computer: what devices send of them goes to it, in order, and what is lost is told. */
+import type { Backend } from "./backend.ts"
+import type { ClientConnection } from "./client-connection.ts"
+import { carrierOf } from "./entity-path.ts"
+import { encodeError, type V1Message } from "./envelope.ts"
+import type { ProxyEvent } from "./events.ts"
+import { decodePayload } from "./payload.ts"
+import {
+  RunState,
+  RunStateChangeMessageSchema,
+  type StartRunCommand,
+  type Time,
+  Time_Prefix,
+} from "./proto/lucidac_pb.ts"
+import { peekRunData } from "./run-header.ts"
+import { RunWatch } from "./run-watch.ts"
+import { nameCarriers } from "./state-change.ts"
+
+/** What the desk needs. */
+export interface RunDeskOptions {
+  readonly client: ClientConnection
+  /** Bytes that may wait for the client. */
+  readonly bufferBytes: number
+  /** More than one device: texts name them, state changes their carriers. */
+  readonly now: () => number
+  readonly onEvent: (event: ProxyEvent) => void
+  /** Until when runs count as traffic; 0 while there is none. */
+  readonly onBusy: (until: number) => void
+  /** A run has failed, or is overdue: these devices are to stop. */
+  readonly onStop: (backends: readonly number[]) => void
+}
+
+/** Runs that a client's late samples are still known by. */
+const MAX_RUNS = 32
+/** Losses are told at most this often. */
+const REPORT_MS = 1_000
+/** State changes and errors that may wait over the limit, for they are not dropped. */
+const RESERVE_BYTES = 1 << 20
+
+/** One device's place in the assembly. */
+export interface Placed {
+  readonly index: number
+  readonly backend: Backend
+}
+
+/** The runs of one client. */
+export class RunDesk {
+  readonly #options: RunDeskOptions
+  readonly #runs = new Map<string, RunWatch>()
+  /** What came before the client was told that its run was accepted. */
+  readonly #early = new Map<string, Uint8Array[]>()
+  #earlyBytes = 0
+  #reportedAt = Number.NEGATIVE_INFINITY
+  #held = new Set<Backend>()
+
+  constructor(options: RunDeskOptions) {
+    this.#options = options
+  }
+
+  /** A run is under way. */
+  get busy(): boolean {
+    return this.#current().length > 0
+  }
+
+  /** The client wants a run on these devices; undefined, and a text, where that cannot be. */
+  begin(
+    command: StartRunCommand,
+    backends: readonly number[],
+  ): { ok: true; run: string } | { ok: false; text: string } {
+    const run = command.run?.id ?? ""
+    if (run === "") return { ok: false, text: "The run has no id" }
+    if (run.length > 37) return { ok: false, text: `The run's id has ${run.length} characters: devices hold 37` }
+    const before = this.#runs.get(run)
+    if (before && !before.over) return { ok: false, text: `Run ${run} is under way already` }
+    if (this.#runs.size >= MAX_RUNS) this.#forgetOne()
+    const now = this.#options.now()
+    this.#runs.set(run, new RunWatch(run, backends, durationMs(command), now))
+    this.#early.set(run, [])
+    this.#tellBusy()
+    this.#options.onEvent({ type: "run-begun", client: this.#options.client.name, run, devices: backends.length })
+    return { ok: true, run }
+  }
+
+  /** All devices have accepted it: `body` tells the client so, then it gets what came in the meantime. */
+  accepted(run: string, body: Uint8Array): void {
+    this.#options.client.send(body)
+    const watch = this.#runs.get(run)
+    if (watch) watch.accepted = true
+    const early = this.#early.get(run) ?? []
+    this.#early.delete(run)
+    for (const message of early) {
+      this.#earlyBytes -= message.length
+      this.#options.client.gather(message)
+    }
+  }
+
+  /** A device refused it: `body` tells the client, and the others stop. */
+  refused(run: string, body: Uint8Array): void {
+    this.#options.client.send(body)
+    for (const message of this.#early.get(run) ?? []) this.#earlyBytes -= message.length
+    this.#early.delete(run)
+    const watch = this.#runs.get(run)
+    if (!watch) return
+    const { pending } = watch
+    watch.end()
+    this.#runs.delete(run)
+    this.#over(watch, "refused")
+    this.#options.onStop(pending)
+  }
+
+  /** Samples (306, 307): forwarded as they are. False where nobody here began their run. */
+  samples({ index, backend }: Placed, message: V1Message, isEnd: boolean): boolean {
+    const header = peekRunData(message.payload)
+    const watch = header && this.#runs.get(header.runId)
+    if (!watch) return false
+    const { client, bufferBytes } = this.#options
+    const carrier = carrierOf(header.path) || backend.carriers[0] || backend.name
+    // The last values of a run have no number of their own in every firmware.
+    if (!isEnd) watch.chunk(index, carrier, header.chunk, this.#options.now())
+    if (client.backlog + this.#earlyBytes + message.body.length > bufferBytes) {
+      if (backend.carriesBy === "udp") {
+        watch.lost({ backend: index, carrier, cause: "full", count: 1 })
+        this.#report(watch, false)
+        return true
+      }
+      this.#holdBack(backend)
+    }
+    if (watch.lostTotal > 0) this.#report(watch, false)
+    this.#forward(watch, message.body)
+    return true
+  }
+
+  /** A state change (305). False where nobody here began its run. */
+  stateChange({ index, backend }: Placed, message: V1Message): boolean {
+    const change = decodePayload(RunStateChangeMessageSchema, message.payload)
+    const watch = change && this.#runs.get(change.run?.id ?? "")
+    if (!change || !watch) return false
+    const now = this.#options.now()
+    const state = change.new
+    const named = nameCarriers(message, backend.carriers)
+    if (state !== RunState.DONE && state !== RunState.ERROR) {
+      watch.sign(now)
+      for (const body of named?.bodies ?? []) this.#forward(watch, body)
+      this.#tellBusy()
+      return true
+    }
+    // Its losses first: a client stops listening at DONE.
+    this.#report(watch, true)
+    const verdict = watch.finished(index, state === RunState.DONE ? "done" : "error", now)
+    // The first device's failure is the run's: what the others say of being stopped is no news.
+    if (verdict === "ignored" && state === RunState.ERROR) return true
+    for (const body of named?.bodies ?? []) this.#forward(watch, body)
+    if (verdict === "failed") {
+      const carrier = backend.carriers[0] ? ` (carrier ${backend.carriers[0]})` : ""
+      const text = `Run ${watch.id}: error on ${backend.name}${carrier}: ${change.reason || "no reason given"}`
+      this.#forward(watch, encodeError(undefined, text))
+      this.#over(watch, `error on ${backend.name}: ${change.reason || "no reason given"}`)
+      this.#options.onStop(watch.pending.filter((other) => other !== index))
+    } else if (verdict === "over") this.#over(watch, "done")
+    return true
+  }
+
+  /** A device is gone in the middle of runs. */
+  withdrawn({ index, backend }: Placed): void {
+    this.#held.delete(backend)
+    for (const watch of this.#current()) {
+      if (watch.withdrawn(index) === "over") this.#over(watch, `over without ${backend.name}`)
+    }
+  }
+
+  /** The client has read some: devices that were held back go on. */
+  progress(): void {
+    if (this.#held.size === 0 || this.#options.client.backlog + this.#earlyBytes > this.#options.bufferBytes / 2) return
+    for (const backend of this.#held) backend.resume()
+    this.#held.clear()
+  }
+
+  /** Once a second: losses to tell, runs that are overdue. `nameOf` names devices. */
+  tick(nameOf: (index: number) => string): void {
+    const now = this.#options.now()
+    for (const watch of this.#runs.values()) this.#report(watch, false)
+    for (const watch of this.#current()) {
+      const { deadline } = watch
+      // A device that is held back cannot say that it has finished.
+      if (deadline === undefined || now < deadline || this.#held.size > 0) continue
+      const { pending } = watch
+      const who = pending.map(nameOf).join(", ")
+      const text = `Run ${watch.id} did not end in time: no DONE from ${who}; it is being stopped`
+      this.#forward(watch, encodeError(undefined, text))
+      watch.end()
+      this.#over(watch, `no DONE from ${who}`)
+      this.#options.onStop(pending)
+    }
+  }
+
+  /** The client is gone; true if a run was under way. */
+  close(): boolean {
+    const busy = this.busy
+    for (const backend of this.#held) backend.resume()
+    this.#held.clear()
+    for (const watch of this.#current()) {
+      watch.end()
+      this.#over(watch, "left by its client")
+    }
+    this.#runs.clear()
+    this.#early.clear()
+    this.#earlyBytes = 0
+    return busy
+  }
+
+  #forward(watch: RunWatch, body: Uint8Array): void {
+    const early = watch.accepted ? undefined : this.#early.get(watch.id)
+    if (!early) {
+      this.#options.client.gather(body)
+      return
+    }
+    if (this.#earlyBytes + body.length > this.#options.bufferBytes + RESERVE_BYTES) return
+    early.push(body.slice())
+    this.#earlyBytes += body.length
+  }
+
+  #holdBack(backend: Backend): void {
+    if (this.#held.has(backend) || !backend.pause()) return
+    this.#held.add(backend)
+    const { client, onEvent } = this.#options
+    onEvent({ type: "held-back", client: client.name, bytes: client.backlog, device: backend.name })
+  }
+
+  #report(watch: RunWatch, atOnce: boolean): void {
+    if (!atOnce && this.#options.now() - this.#reportedAt < REPORT_MS) return
+    const losses = watch.takeLosses()
+    if (losses.length === 0) return
+    this.#reportedAt = this.#options.now()
+    const { client, onEvent } = this.#options
+    for (const { carrier, count, cause } of losses) {
+      onEvent({ type: "lost", client: client.name, run: watch.id, carrier, count, cause })
+      const why =
+        cause === "gap" ? "they did not arrive from the device" : "the client reads too slowly and the buffer is full"
+      this.#forward(
+        watch,
+        encodeError(undefined, `Run ${watch.id}: ${count} sample chunks of carrier ${carrier} lost: ${why}`),
+      )
+    }
+  }
+
+  #over(watch: RunWatch, how: string): void {
+    for (const next of this.#current()) next.begins(this.#options.now())
+    const { client, onEvent } = this.#options
+    onEvent({
+      type: "run-over",
+      client: client.name,
+      run: watch.id,
+      how,
+      chunks: watch.chunks,
+      lost: watch.lostTotal,
+    })
+    this.#tellBusy()
+  }
+
+  #tellBusy(): void {
+    // A run that says no end is kept alive by what comes of it.
+    let until = 0
+    for (const { deadline } of this.#current()) until = Math.max(until, deadline ?? 0)
+    this.#options.onBusy(until)
+  }
+
+  #current(): RunWatch[] {
+    return [...this.#runs.values()].filter(({ over }) => !over)
+  }
+
+  #forgetOne(): void {
+    for (const [id, { over }] of this.#runs) {
+      if (!over) continue
+      this.#runs.delete(id)
+      return
+    }
+    const [oldest] = this.#runs.keys()
+    if (oldest !== undefined) this.#runs.delete(oldest)
+  }
+}
+
+/** How long a run takes; undefined where it goes on until it is stopped, or does not say. */
+function durationMs({ runConfig }: StartRunCommand): number | undefined {
+  if (!runConfig?.opTime || runConfig.repetitive) return undefined
+  const opMs = timeMs(runConfig.opTime)
+  return opMs > 0 ? opMs + (runConfig.icTime ? timeMs(runConfig.icTime) : 0) : undefined
+}
+
+const MS_OF: Readonly<Record<number, number>> = {
+  [Time_Prefix.NONE]: 1e3,
+  [Time_Prefix.MILLI]: 1,
+  [Time_Prefix.MICRO]: 1e-3,
+  [Time_Prefix.NANO]: 1e-6,
+}
+
+function timeMs({ value, prefix }: Time): number {
+  return Number(value) * (MS_OF[prefix] ?? 0)
+}
