@@ -11,7 +11,7 @@ import type { BoardInfo } from "./board-list.ts"
 import { paceBoot } from "./boot-pacer.ts"
 import type { EndpointContext, EndpointSettings } from "./endpoint.ts"
 import type { Stage } from "./flow.ts"
-import type { BoardLease } from "./leased.ts"
+import type { Admits } from "./leased.ts"
 import { Relay } from "./relay.ts"
 import { routeTags } from "./route-tags.ts"
 import { guardScp } from "./scp-guard.ts"
@@ -33,13 +33,19 @@ export interface BoardService {
   close(): void
 }
 
-/** Starts to serve `name`, a host name or IP literal; one user at a time where it has a lease. */
+/** To whom a board answers now. */
+export interface Lease {
+  readonly stage: Stage
+  readonly admits?: Admits
+}
+
+/** Starts to serve `name`, a host name or IP literal; `lease`: to whom. */
 export function serveBoard(
   name: string,
   kind: BoardInfo["kind"],
   settings: EndpointSettings,
   context: EndpointContext,
-  lease?: BoardLease,
+  lease?: Lease,
 ): BoardService {
   const { clock, random, observer } = context
   const board: Board = { name, clock, random, observer }
@@ -64,7 +70,7 @@ export function serveBoard(
           openPath: boardPaths({ resolver, receiveBuffers, drops: observer }),
           dialScp: () => dialScp(PROBE),
           rxPorts,
-          ...(lease && { admits: lease.admits }),
+          ...(lease?.admits && { admits: lease.admits }),
         })
       : undefined
   // Outermost: what is held back takes no slot and is remembered by nobody.

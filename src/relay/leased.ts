@@ -25,6 +25,9 @@ export interface LeaseContext {
   readonly powerCycle: PowerCycle | undefined
 }
 
+/** May a datagram of `flow` pass? Asking counts as its user's traffic. */
+export type Admits = (flow: Flow, way: "to-board" | "from-board") => boolean
+
 class LeasedLink extends StageLink {
   /** Something of this flow has gone to the board. */
   used = false
@@ -39,13 +42,13 @@ class LeasedLink extends StageLink {
   }
 
   protected override outward(datagram: Uint8Array): void {
-    if (!this.board.admits(this.flow)) return
+    if (!this.board.admits(this.flow, "to-board")) return
     this.used = true
     this.inner.send(datagram)
   }
 
   protected override inward(datagram: Uint8Array): void {
-    if (this.board.admits(this.flow)) this.deliver(datagram)
+    if (this.board.admits(this.flow, "from-board")) this.deliver(datagram)
   }
 
   protected override release(reason: CloseReason): void {
@@ -93,13 +96,16 @@ export class BoardLease {
   }
 
   /**
-   * A datagram of `flow`, either way, is traffic of its user: true if it may pass. What may not is counted, and its
-   * sender told.
+   * A datagram of `flow`, either way, is traffic of its user: true if it may pass. What may not is counted, and a user
+   * who has sent it waits and is told.
    */
-  readonly admits = (flow: Flow): boolean => {
+  readonly admits: Admits = (flow, way) => {
     if (this.#closed) return true
-    const now = this.#context.clock.now()
-    return this.#lease.passes(flow.owner, now) ?? this.#step({ type: "traffic", user: flow.owner }, flow)
+    const passed = this.#lease.passes(flow.owner, this.#context.clock.now())
+    if (passed !== undefined) return passed
+    if (way === "to-board" || this.state.kind === "free") return this.#step({ type: "traffic", user: flow.owner }, flow)
+    this.#context.observer.drop("board-in-use", flow.application)
+    return false
   }
 
   /** One thing that has happened, but traffic. */

@@ -1,5 +1,6 @@
 /** The leases of all boards of a server, and the sessions of their users. */
 
+import type { LeaseNews } from "../protocol/lease-news.ts"
 import type { LeaseSettings } from "./lease-settings.ts"
 import { BoardLease, type LeaseContext } from "./leased.ts"
 
@@ -69,6 +70,19 @@ export class Leases {
   /** Changes a board's settings under way; one that is no longer exclusive is everybody's at once. */
   reconfigure(board: string, settings: LeaseSettings): void {
     this.#boards.get(board)?.tell({ type: "settings", settings })
+  }
+
+  /** Why `user` may not touch what all boards share; undefined if he may: he has one of them, or nobody has. */
+  keptFrom(user: string): LeaseNews | undefined {
+    let news: LeaseNews | undefined
+    for (const { state } of this.#boards.values()) {
+      if (state.kind === "resetting") return { state: "resetting" }
+      if (state.kind !== "held") continue
+      if (state.user === user) return undefined
+      const idleMs = this.#context.clock.now() - state.lastTraffic
+      news ??= { state: "held", by: state.user, idleMs, waitingAhead: 0 }
+    }
+    return news
   }
 
   /** How the exclusive boards stand. */

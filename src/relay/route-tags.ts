@@ -14,6 +14,7 @@ import type { CloseReason, Link } from "../transport/link.ts"
 import type { RxPorts } from "../transport/rx-ports.ts"
 import { asidePathOf, taggedPathOf } from "../transport/tagged-path.ts"
 import type { Flow, Stage } from "./flow.ts"
+import type { Admits } from "./leased.ts"
 import { StageLink } from "./stage-link.ts"
 import { TagClearing } from "./tag-clearing.ts"
 import { clientOutlet, type IntoTag, LocalOutlet, type TagOutlet } from "./tag-outlet.ts"
@@ -44,7 +45,7 @@ export interface TagRoutingOptions {
   /** Ports of this machine that stand for reverse tags, for programs that come without a client. */
   readonly rxPorts: RxPorts
   /** Asked about what goes by a tag of a flow, either way: false if its user must wait for the board. */
-  readonly admits?: (flow: Flow) => boolean
+  readonly admits?: Admits
 }
 
 /** The tags of one board. */
@@ -172,7 +173,7 @@ class Routing implements TagRouting {
     const path = this.#router.pathInto(flow.id, tag)
     const open = path === undefined ? undefined : this.#paths.get(path)?.path
     if (!open) this.#options.observer.drop("tag-stray", this.#options.board)
-    else if (this.#options.admits?.(flow) ?? true) open.send(datagram)
+    else if (this.#options.admits?.(flow, "to-board") ?? true) open.send(datagram)
   }
 
   /** The flow is over. */
@@ -250,7 +251,7 @@ class Routing implements TagRouting {
       this.#options.observer.drop("tag-stray", this.#options.board)
       return
     }
-    if (!(this.#options.admits?.(link.flow) ?? true)) return
+    if (!(this.#options.admits?.(link.flow, "from-board") ?? true)) return
     link.lastTagged = this.#options.clock.now()
     link.outlet.out(owner.tag, port, datagram, owner.asked)
   }

@@ -6,11 +6,12 @@ import type { Timer } from "../transport/clock.ts"
 import type { Link } from "../transport/link.ts"
 import type { Notice } from "../transport/mux-connection.ts"
 import { type BoardInfo, encodeBoardList, MAX_BOARDS } from "./board-list.ts"
-import { type BoardService, serveBoard } from "./board-service.ts"
+import { type BoardService, type Lease, serveBoard } from "./board-service.ts"
 import type { EndpointContext, EndpointSettings } from "./endpoint.ts"
 import { findBoards } from "./find-boards.ts"
 import { LEASE_DEFAULTS } from "./lease-settings.ts"
 import type { TellHost } from "./lease-teller.ts"
+import { leasedBmp } from "./leased-bmp.ts"
 import { Leases } from "./leases.ts"
 import { UnbootedBoards } from "./unbooted-boards.ts"
 
@@ -37,6 +38,7 @@ export class ServerBoards {
   readonly #services = new Map<string, BoardService>()
   readonly #unbooted = new UnbootedBoards()
   readonly #tell: (notice: Notice) => void
+  readonly #tellHost: TellHost
   readonly #first: BoardService
   /** Whose the boards are. */
   readonly leases: Leases
@@ -51,6 +53,7 @@ export class ServerBoards {
     this.#settings = settings
     this.#context = { ...context, observer: this.#watching(context.observer) }
     this.#tell = told.all
+    this.#tellHost = told.host
     const { clock, powerCycle } = context
     this.leases = new Leases({ clock, observer: context.observer, tellHost: told.host, powerCycle })
     this.#first = this.#serve(settings.target, "board")
@@ -103,12 +106,18 @@ export class ServerBoards {
   #serve(name: string, kind: BoardInfo["kind"]): BoardService {
     const existing = this.#services.get(name)
     if (existing) return existing
-    const { leases, lease: usual } = this.#settings
-    const terms = kind === "board" && (leases || usual) ? (leases?.get(name) ?? usual ?? LEASE_DEFAULTS) : undefined
-    const lease = terms && this.leases.add(name, terms)
-    const service = serveBoard(name, kind, this.#settings, this.#context, lease)
+    const service = serveBoard(name, kind, this.#settings, this.#context, this.#leaseOf(name, kind))
     if (this.#services.size < MAX_BOARDS) this.#services.set(name, service)
     return service
+  }
+
+  /** None where the settings know of none: a stage less for every datagram. */
+  #leaseOf(name: string, kind: BoardInfo["kind"]): Lease | undefined {
+    const { leases, lease = LEASE_DEFAULTS } = this.#settings
+    if (!leases && lease === LEASE_DEFAULTS) return undefined
+    if (kind === "board") return this.leases.add(name, leases?.get(name) ?? lease)
+    const { clock, observer } = this.#context
+    return { stage: leasedBmp({ name, leases: this.leases, clock, observer, tellHost: this.#tellHost }) }
   }
 
   #at(host: string): BoardService | undefined {
