@@ -5,6 +5,8 @@ import { CommandError, type JobRequest, type JobShape } from "./types.ts"
 const DEFAULT_KEEPALIVE_S = 60
 /** Longest owner, tag or machine name, in characters. */
 const MAX_TEXT = 1024
+/** Nulls that stand for nothing included. */
+const MAX_ARGUMENTS = 10
 /** More tags than any machine has. */
 const MAX_TAGS = 100
 /** More than any machine has of anything, so that sums stay exact. */
@@ -56,6 +58,7 @@ export function readJobRequest(args: readonly unknown[], kwargs: Readonly<Record
 
 function readShape(args: readonly unknown[]): JobShape {
   // Clients of all generations leave surplus arguments as null rather than out.
+  if (args.length > MAX_ARGUMENTS) throw new CommandError(`create_job takes 0 to 3 numbers: got ${args.length}`)
   let given = args.length
   while (given > 0 && args[given - 1] === null) given--
   if (given > 3) throw new CommandError(`create_job takes 0 to 3 numbers: got ${given}`)

@@ -4,7 +4,7 @@
  * The journal is a write-ahead log without a sync at each commit: a killed process loses nothing, and a power cut may
  * lose the last turns but never breaks the file.
  */
-import { Database } from "bun:sqlite"
+import { Database, SQLiteError } from "bun:sqlite"
 
 /** A live job as stored. */
 export interface StoredJob {
@@ -80,7 +80,7 @@ export interface StateChange {
 /** Goes up when the tables change. */
 const SCHEMA_VERSION = 1
 /** How long to wait for another process that has the file open. */
-const BUSY_MS = 2000
+const BUSY_MS = 1000
 
 const SCHEMA = `
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -102,12 +102,16 @@ export class Store {
 
   /** Opens or makes the file; throws if it cannot, is not ours, or another server has it. */
   constructor(path: string) {
-    this.#database = new Database(path, { create: true, strict: true })
+    try {
+      this.#database = new Database(path, { create: true, strict: true })
+    } catch (error) {
+      throw refusal(path, error)
+    }
     try {
       this.#prepare(path)
     } catch (error) {
       this.#database.close()
-      throw error
+      throw refusal(path, error)
     }
     const write = this.#writer()
     this.#apply = this.#database.transaction(write)
@@ -189,4 +193,17 @@ export class Store {
       for (const { name, fingerprint } of change.machines) putMachine.run(name, fingerprint)
     }
   }
+}
+
+/** What SQLite says of a file, with the file and what to do. */
+function refusal(path: string, error: unknown): Error {
+  const code = error instanceof SQLiteError ? error.code : undefined
+  if (code === "SQLITE_BUSY") {
+    return new Error(`another server uses the state ${path}: end that one, or give this one another file`)
+  }
+  if (code === "SQLITE_NOTADB" || code === "SQLITE_CORRUPT") {
+    return new Error(`${path} is no state of a spalloc server: give another file, or move this one away`)
+  }
+  if (code !== undefined) return new Error(`the state ${path} cannot be used: ${(error as Error).message}`)
+  return error instanceof Error ? error : new Error(String(error))
 }

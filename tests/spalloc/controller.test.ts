@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { DEFAULT_SETTINGS } from "../../src/spalloc/config.ts"
+import { readJobRequest } from "../../src/spalloc/job-request.ts"
 import { JobState } from "../../src/spalloc/types.ts"
 import { Lab, labMachine, wanted } from "../support/spalloc-lab.ts"
 
@@ -326,4 +327,6 @@ test("requests are read as all generations of clients send them", () => {
   expect(() => wanted([], { owner: null })).toThrow("owner")
   expect(() => wanted([], { min_ratio: -1 })).toThrow("min_ratio")
   expect(() => wanted([1, 2, 3, 4])).toThrow("0 to 3")
+  expect(() => wanted(Array(1000).fill(null))).toThrow("0 to 3")
+  expect(readJobRequest([4, null, null], { owner: "a" }).shape).toEqual({ kind: "boards", count: 4 })
 })
