@@ -34,6 +34,8 @@ const io: CommandIo = {
   isTerminal: process.stderr.isTTY === true,
   env: process.env,
   stop: stop.signal,
+  // Closing a console window is a SIGHUP on Windows, and no wish for another configuration.
+  ...(process.platform !== "win32" && { onHangUp: (run: () => void) => void process.on("SIGHUP", run) }),
 }
 
 process.exitCode = await runProgram(process.argv.slice(2), commands, io)

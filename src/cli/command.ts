@@ -37,6 +37,8 @@ export interface CommandIo {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Aborted at Ctrl-C and SIGTERM; its reason is the signal's name. */
   readonly stop: AbortSignal
+  /** Calls `run` at each SIGHUP from now on, where the system has it. */
+  onHangUp?(run: () => void): void
 }
 
 /** One command: a word or two, and what follows. */

@@ -9,6 +9,13 @@ import { lucidacFakeCommand } from "./lucidac-fake.ts"
 import { powerCommand } from "./power.ts"
 import { readCommand } from "./read.ts"
 import { relayCommand } from "./relay.ts"
+import { spallocCommand } from "./spalloc.ts"
+import {
+  spallocDestroyCommand,
+  spallocMachineCommand,
+  spallocPsCommand,
+  spallocWhereIsCommand,
+} from "./spalloc-tools.ts"
 import { writeCommand } from "./write.ts"
 
 export const commands: readonly Command[] = [
@@ -20,6 +27,11 @@ export const commands: readonly Command[] = [
   writeCommand,
   discoverCommand,
   powerCommand,
+  spallocCommand,
+  spallocPsCommand,
+  spallocMachineCommand,
+  spallocWhereIsCommand,
+  spallocDestroyCommand,
   lucidacCommand,
   lucidacFakeCommand,
 ]

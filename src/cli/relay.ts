@@ -4,6 +4,7 @@ import { LogObserver } from "../observe/log-observer.ts"
 import { MAX_BOARDS } from "../relay/board-list.ts"
 import { type Client, startClient } from "../relay/client.ts"
 import type { EndpointContext, EndpointSettings } from "../relay/endpoint.ts"
+import { LEASE_DEFAULTS } from "../relay/lease-settings.ts"
 import { RELAY_LIMITS } from "../relay/relay.ts"
 import { type Server, startServer } from "../relay/server.ts"
 import { PortNeededError } from "../relay/services.ts"
@@ -63,6 +64,18 @@ const OPTIONS: readonly OptionSpec[] = [
     description:
       "Server: more boards of the machine, or all: those that it tells of; a client gives each an address of its own",
   },
+  { name: "exclusive", description: "Server: one user at a time for each board; a user is an address" },
+  {
+    name: "session-timeout",
+    value: "SECONDS",
+    default: String(LEASE_DEFAULTS.sessionTimeoutMs / 1000),
+    description: "Server, with --exclusive: a board without traffic for so long is free again",
+  },
+  {
+    name: "max-hold",
+    value: "SECONDS",
+    description: "Server, with --exclusive: nobody has a board longer while others wait (default: no limit)",
+  },
   { name: "bmp", value: "ADDRESS", description: "Server: the machine's BMP, served like a board; needs --allow" },
   {
     name: "address",
@@ -114,6 +127,7 @@ export function relaySettings(parsed: Parsed): { role: "server" | "client"; sett
     bind: bindAddresses(bind, server),
     allow: cidrs.length > 0 ? allowList(cidrs) : undefined,
     ...(server ? serverBoards(parsed) : clientAddresses(parsed)),
+    ...leaseOptions(parsed, server),
     bootListener: !parsed.flag("no-boot-listener"),
     scpGuard: !parsed.flag("no-scp-guard"),
     bootRepair: !parsed.flag("no-boot-repair"),
@@ -153,6 +167,20 @@ function serverBoards(parsed: Parsed): Partial<EndpointSettings> {
     throw new UsageError("--bmp needs --allow: whoever reaches a BMP can switch the boards off")
   }
   return { boards, bmp: hostOption("bmp", bmp) }
+}
+
+/** One user at a time; throws UsageError for times without `--exclusive`, and for a client. */
+function leaseOptions(parsed: Parsed, server: boolean): Partial<EndpointSettings> {
+  const exclusive = parsed.flag("exclusive")
+  for (const option of ["exclusive", "session-timeout", "max-hold"]) {
+    if (!parsed.flag(option)) continue
+    if (!server) throw new UsageError(`--${option} is for the server (-s)`)
+    if (!exclusive) throw new UsageError(`--${option} needs --exclusive: without it nobody has a board to himself`)
+  }
+  const seconds = (name: string): number => numberOption(parsed, name, { min: 1, max: 1e7 }) * 1000
+  if (!exclusive) return {}
+  const maxHoldMs = parsed.flag("max-hold") ? seconds("max-hold") : undefined
+  return { lease: { ...LEASE_DEFAULTS, exclusive, sessionTimeoutMs: seconds("session-timeout"), maxHoldMs } }
 }
 
 function hostOption(option: string, text: string): string {

@@ -29,7 +29,7 @@ const power: BmpHandler = ({ bmp, board, request: { arg1, arg2: mask } }) => {
   const on = (arg1 & 0xff) === POWER_ON
   if ((arg1 & 0xff) > POWER_ON) return fail(Result.ARG)
   const staggerMs = arg1 >>> 16
-  const switchBoard = (number: number): void => bmp.outside.power(number, on)
+  const switchBoard = (number: number): void => bmp.power(number, on)
   for (let other = 0; other < bmp.slots.length; other++) {
     if (other === board || (mask & (1 << other)) === 0) continue
     const waitMs = staggerMs * other + (on ? bmp.powerOnMs : 0)
@@ -43,7 +43,7 @@ const power: BmpHandler = ({ bmp, board, request: { arg1, arg2: mask } }) => {
     return ok()
   }
   // The board goes dark when its power is switched and comes up when its FPGAs are loaded.
-  if (on) bmp.outside.power(board, false)
+  if (on) bmp.power(board, false)
   return { ...ok(), afterMs, whenDone: () => switchBoard(board) }
 }
 

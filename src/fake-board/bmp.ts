@@ -55,8 +55,20 @@ export class BmpSlot {
     this.memory = new Memory(budget)
     this.fpgas = [new Memory(budget), new Memory(budget), new Memory(budget)]
     this.flash = new Memory(budget)
+    this.loadFpgas()
+  }
+
+  /** A power-on loads the FPGAs: their registers are new, and each tells its own number. */
+  loadFpgas(): void {
+    for (const [number, fpga] of this.fpgas.entries()) {
+      fpga.clear()
+      fpga.writeU32(FPGA_FLAG, number)
+    }
   }
 }
+
+/** Register whose low two bits are the number of an FPGA that came up. Source: spI/O's register map. */
+const FPGA_FLAG = 0x40004
 
 /** Port 7 of board 0: what a BMP writes over the source of every message, so that replies leave by Ethernet. */
 const ETHERNET = 7
@@ -76,6 +88,12 @@ export class Bmp {
     const budget = new PageBudget(BMP_PAGES)
     this.slots = Array.from({ length: boards }, () => new BmpSlot(budget))
     this.powerOnMs = options.powerOnMs ?? DEFAULT_POWER_ON_MS
+  }
+
+  /** Switches a board's power; on for one that is on already resets it. */
+  power(board: number, on: boolean): void {
+    if (on) this.slots[board]?.loadFpgas()
+    this.outside.power(board, on)
   }
 
   /** A datagram at the SDP port; any content, never throws. */

@@ -2,11 +2,23 @@
  * Everything that happens and that a technician may want a line about, as one discriminated union. The log renders
  * them (log-lines.ts); tests assert on them.
  */
+import type { LeaseNews } from "../protocol/lease-news.ts"
 
 import type { RefusalReason } from "./refusal-reason.ts"
 
 /** Which of a board's two services a flow uses. */
 export type Channel = "scp" | "boot"
+
+/** Why a user has a board no longer. */
+export type ReleaseCause =
+  /** No traffic for its session time. */
+  | "silent"
+  /** His last session was ended, or lost. */
+  | "left"
+  | "lost"
+  | "kicked"
+  /** He had it for the longest time that is allowed while others wait. */
+  | "max-hold"
 
 /** One thing that happened. Addresses are `host:port`; times are milliseconds. */
 export type Event =
@@ -84,3 +96,16 @@ export type Event =
   | { type: "tunnel-up"; target: string; name: string; resumed: boolean; afterMs: number }
   /** Client: the server, or what answers in its place, does not let us in. */
   | { type: "tunnel-not-let-in"; target: string; detail: string; proved: boolean; retryMs: number }
+  /** An exclusive board is `user`'s from now on. */
+  | { type: "lease-taken"; board: string; user: string }
+  /** `user` is held back; once when he begins to wait, and now and then. */
+  | { type: "lease-waits"; board: string; user: string; news: LeaseNews }
+  /** It is `user`'s turn, if he asks in time. */
+  | { type: "lease-offered"; board: string; user: string; forMs: number }
+  /** `afterMs`: of silence where that is the cause, else of having had it. */
+  | { type: "lease-released"; board: string; user: string; cause: ReleaseCause; afterMs: number }
+  | { type: "lease-resetting"; board: string }
+  /** The board was reset for the next user; or that `failed`. */
+  | { type: "lease-reset"; board: string; failed: string | undefined }
+  /** Client: the server has told why this board does not answer, or that it does now. */
+  | { type: "board-in-use"; board: string; news: LeaseNews }

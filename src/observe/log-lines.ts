@@ -1,5 +1,6 @@
 /** One line for each event, in words that a technician understands. Machines get the event's own fields (log.ts). */
-import type { Event } from "./events.ts"
+import type { LeaseNews } from "../protocol/lease-news.ts"
+import type { Event, ReleaseCause } from "./events.ts"
 import type { RefusalReason } from "./refusal-reason.ts"
 
 /** Levels of a line; an event whose level is below the log's is not printed. */
@@ -62,6 +63,41 @@ function why(detail: string): string {
 function some(numbers: readonly number[]): string {
   const shown = numbers.slice(0, 8).join(", ")
   return numbers.length > 8 ? `${shown} and ${numbers.length - 8} more` : shown
+}
+
+/** "held by alice, idle 3 s, behind 2 others". */
+function leaseWords(news: LeaseNews, held: string): string {
+  const idle = (ms: number): string => `idle ${Math.floor(ms / 1000)} s`
+  const behind = (ahead: number): string =>
+    ahead === 0 ? "" : `, behind ${ahead === 1 ? "another" : `${ahead} others`} who ${ahead === 1 ? "waits" : "wait"}`
+  switch (news.state) {
+    case "held":
+      return `${held} by ${news.by}, ${idle(news.idleMs)}${behind(news.waitingAhead)}`
+    case "reserved":
+      return `kept for ${news.by}, whose turn it is${behind(news.waitingAhead)}`
+    case "resetting":
+      return "being reset"
+    case "withheld":
+      return "for others to take first, after a kick"
+    case "yours":
+      return "free"
+  }
+}
+
+/** "alice was silent for 300 s". */
+function releaseWords({ user, cause, afterMs }: { user: string; cause: ReleaseCause; afterMs: number }): string {
+  switch (cause) {
+    case "silent":
+      return `${user} was silent for ${Math.round(afterMs / 1000)} s`
+    case "left":
+      return `${user} has disconnected`
+    case "lost":
+      return `the connection of ${user} is lost`
+    case "kicked":
+      return `${user} was kicked`
+    case "max-hold":
+      return `${user} had it for ${Math.round(afterMs / 1000)} s, and others wait`
+  }
 }
 
 /** What to type, or to put into .spynnaker.cfg, to use a board or a BMP. */
@@ -297,6 +333,24 @@ export function logLine(event: Event): LogLine {
           ? `${event.target} does not let this machine in: ${event.detail}; ${again(event.retryMs)}`
           : `what answers at ${event.target} does not know this machine's key (it may have been revoked, or another server answers there): ask for a new ticket and type spinnaker-relay join; ${again(event.retryMs)}`,
       )
+    case "lease-taken":
+      return line("info", `${event.board} is now ${event.user}'s`)
+    case "lease-waits":
+      return line("info", `${event.user} waits for ${event.board}, ${leaseWords(event.news, "held")}`)
+    case "lease-offered":
+      return line("info", `${event.board} is kept for ${event.user} for ${seconds(event.forMs)}, whose turn it is`)
+    case "lease-released":
+      return line("info", `${event.board} is free again (${releaseWords(event)})`)
+    case "lease-resetting":
+      return line("info", `${event.board} is being reset for its next user`)
+    case "lease-reset":
+      return event.failed === undefined
+        ? line("info", `${event.board} has been reset`)
+        : line("error", `${event.board} could not be reset: ${event.failed}; its next user finds it as it was left`)
+    case "board-in-use":
+      return event.news.state === "yours"
+        ? line("info", `${event.board} is yours now`)
+        : line("warn", `${event.board} is ${leaseWords(event.news, "in use")}: waiting`)
     case "internal-error":
       return line("error", `a fault in spinnaker-relay itself, in ${event.where}: ${event.detail}; please report it`)
     case "stopping":

@@ -32,6 +32,7 @@ const words: Record<DropReason, string> = {
   "boot-repeat": "of a boot that is on its way already",
   "tag-overflow": "of IP tags because the network did not keep up",
   "tag-stray": "of IP tags that nobody holds",
+  "board-in-use": "of users who wait for a board",
   "memory-full": "(remembered answers) to make room for newer ones",
 }
 
@@ -69,6 +70,11 @@ function repeatKey(event: Event): string | undefined {
       return `${event.type} ${peerHost(event.application)}`
     case "tag-taken":
       return `${event.type} ${peerHost(event.by)}`
+    case "lease-taken":
+    case "lease-waits":
+    case "lease-offered":
+    case "lease-released":
+      return `${event.type} ${event.user}`
     case "board-version":
       return `${event.type} ${event.board}`
     case "board-unbooted":

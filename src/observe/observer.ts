@@ -45,6 +45,8 @@ export type DropReason =
   | "tag-overflow"
   /** Sent by IP tag, or to a reverse tag, that nobody holds any more. */
   | "tag-stray"
+  /** Its user must wait: the board is somebody else's now. */
+  | "board-in-use"
 
 /** Takes note of lost datagrams. */
 export interface Drops {

@@ -59,6 +59,8 @@ export const MuxNotice = {
   boardsWanted: 1,
   /** Server to client: its boards, in answer and whenever they change. Payload: UTF-8 JSON, see relay/board-list.ts. */
   boards: 2,
+  /** Server to client: somebody else has that board, or it is yours now. Payload: UTF-8 JSON, see lease-news.ts. */
+  inUse: 3,
 } as const
 /** Longest payload of a notice: a list of 64 boards with the longest names that there are, or a beacon. */
 export const MUX_MAX_NOTICE = 32_768

@@ -26,6 +26,7 @@ export interface BindOptions {
   observer: Observer
   onLink: (link: Link, channel: Channel, board: string) => void
   onNotice?: (notice: Notice, answer: (notice: Notice) => void) => void
+  onPeer?: (host: string) => (how: "clean" | "lost") => void
   taggedQueue?: TaggedQueueLimits
 }
 
@@ -62,6 +63,11 @@ export class TcpBinding {
     for (const listener of this.#listeners) listener.notify(notice)
   }
 
+  /** The same to those from one host. */
+  notifyHost(host: string, notice: Notice): void {
+    for (const listener of this.#listeners) listener.notifyHost(host, notice)
+  }
+
   close(): void {
     for (const timer of this.#retries) timer.cancel()
     this.#retries.clear()
@@ -90,11 +96,11 @@ export class TcpBinding {
 
   /** Undefined if it is open now, else the system's code for why not. */
   #tryOpen(host: string, first: boolean): string | undefined {
-    const { clock, observer, allow, channel, onLink, onNotice, role, taggedQueue } = this.#options
+    const { clock, observer, allow, channel, onLink, onNotice, onPeer, role, taggedQueue } = this.#options
     // With port 0 the first listener chooses for all.
     const port = this.port
     try {
-      const more = { ...(onNotice && { onNotice }), ...(taggedQueue && { taggedQueue }) }
+      const more = { ...(onNotice && { onNotice }), ...(onPeer && { onPeer }), ...(taggedQueue && { taggedQueue }) }
       const peers = { channel, clock, observer, onLink, ...more }
       const listener = new TcpListener({ address: { host, port }, allow, ...peers })
       this.#listeners.push(listener)

@@ -11,6 +11,7 @@ import type { BoardInfo } from "./board-list.ts"
 import { paceBoot } from "./boot-pacer.ts"
 import type { EndpointContext, EndpointSettings } from "./endpoint.ts"
 import type { Stage } from "./flow.ts"
+import type { Admits } from "./leased.ts"
 import { Relay } from "./relay.ts"
 import { routeTags } from "./route-tags.ts"
 import { guardScp } from "./scp-guard.ts"
@@ -32,12 +33,19 @@ export interface BoardService {
   close(): void
 }
 
-/** Starts to serve `name`, a host name or IP literal. */
+/** To whom a board answers now. */
+export interface Lease {
+  readonly stage: Stage
+  readonly admits?: Admits
+}
+
+/** Starts to serve `name`, a host name or IP literal; `lease`: to whom. */
 export function serveBoard(
   name: string,
   kind: BoardInfo["kind"],
   settings: EndpointSettings,
   context: EndpointContext,
+  lease?: Lease,
 ): BoardService {
   const { clock, random, observer } = context
   const board: Board = { name, clock, random, observer }
@@ -62,11 +70,19 @@ export function serveBoard(
           openPath: boardPaths({ resolver, receiveBuffers, drops: observer }),
           dialScp: () => dialScp(PROBE),
           rxPorts,
+          ...(lease?.admits && { admits: lease.admits }),
         })
       : undefined
+  // Outermost: what is held back takes no slot and is remembered by nobody.
+  const leased = lease ? [lease.stage] : []
   const stages: Record<Channel, Stage[]> = {
-    scp: [...(settings.scpGuard ? [guardScp(board)] : []), watchVersion(board), ...(tags ? [tags.stage] : [])],
-    boot: [settings.bootRepair ? pacer : watchBoot(board)],
+    scp: [
+      ...leased,
+      ...(settings.scpGuard ? [guardScp(board)] : []),
+      watchVersion(board),
+      ...(tags ? [tags.stage] : []),
+    ],
+    boot: [...leased, settings.bootRepair ? pacer : watchBoot(board)],
   }
   const relays = new Map<Channel, Relay>()
   for (const channel of channels) {

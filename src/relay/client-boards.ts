@@ -13,6 +13,7 @@ import { type AddressBook, type AddressStore, candidates, withAddress } from "./
 import { type BoardInfo, decodeBoardList, MAX_BOARDS } from "./board-list.ts"
 import type { TagDelivery } from "./deliver-tags.ts"
 import type { EndpointContext, EndpointSettings } from "./endpoint.ts"
+import { LeaseLines } from "./lease-lines.ts"
 import { LocalBoard } from "./local-board.ts"
 import { AddressMap } from "./rewrite-addresses.ts"
 import { CHANNELS, PortNeededError } from "./services.ts"
@@ -37,6 +38,7 @@ export class ClientBoards {
   readonly #boards = new Map<string, { board: LocalBoard; address: string }>()
   readonly #refused = new Set<string>()
   readonly #told = new Set<string>()
+  readonly #leases = new LeaseLines()
   #first!: LocalBoard
   /** Lists are taken in one after the other. */
   #work: Promise<void> = Promise.resolve()
@@ -71,6 +73,7 @@ export class ClientBoards {
   /** The server has told some news. */
   noticed(notice: Notice): void {
     if (notice.kind === MuxNotice.hello) this.#boards.get(notice.board)?.board.hello(notice.payload)
+    if (notice.kind === MuxNotice.inUse) this.#inUse(notice)
     if (notice.kind !== MuxNotice.boards) return
     const list = decodeBoardList(notice.payload)
     if (!list) {
@@ -88,6 +91,13 @@ export class ClientBoards {
   close(): void {
     this.#closed = true
     for (const board of this.#all()) board.close()
+  }
+
+  #inUse({ board, payload }: Notice): void {
+    const { clock, observer } = this.#options.context
+    const news = this.#leases.heard(board, payload, clock.now())
+    if (news === "malformed") observer.drop("malformed", "news of a lease")
+    else if (news) observer.event({ type: "board-in-use", board, news })
   }
 
   #all(): LocalBoard[] {

@@ -38,12 +38,18 @@ export async function startClient(settings: EndpointSettings, context: EndpointC
     onNotice: (notice: Notice) => boards.noticed(notice),
     onMux: () => notify({ kind: MuxNotice.boardsWanted, board: "", payload: new Uint8Array(0) }),
   })
+  // But who must wait for a board is told on the connection that his flow came by.
+  const inUseOnly = {
+    onNotice: (notice: Notice) => {
+      if (notice.kind === MuxNotice.inUse) boards.noticed(notice)
+    },
+  }
   const udpOnly = !settings.sdpViaTcp && !settings.bootViaTcp
   const tunnel: TagTunnel | undefined = settings.sdpViaTcp
     ? undefined
     : new TagTunnel({
         ...{ resolver, port: settings.scpTunnelPort, clock, random, observer, newReplay },
-        ...(udpOnly && news((notice) => tunnel?.notify(notice))),
+        ...(udpOnly ? news((notice) => tunnel?.notify(notice)) : inUseOnly),
       })
   const boards = await ClientBoards.open({
     settings,
@@ -76,7 +82,7 @@ export async function startClient(settings: EndpointSettings, context: EndpointC
       observer,
       matcher: channel === "scp" ? new ScpReplyMatcher() : new LastSenderMatcher(),
       newReplay,
-      ...(hears && news((notice) => carrier.notify(notice))),
+      ...(hears ? news((notice) => carrier.notify(notice)) : inUseOnly),
     })
     carriers.set(channel, carrier)
     dials.set(channel, carrier.dial)

@@ -162,6 +162,8 @@ class DeliveringLink extends StageLink {
       if (this.#path !== path) return
       this.#path = undefined
       if (this.closed) return
+      // The server has ended it, and cleared its tags at the board.
+      for (const tag of this.#book.lose()) this.#outlet?.unlisten(tag)
       // No way for tags: what has no answer yet is asked as everything else is.
       for (const datagram of this.#book.unanswered) this.inner.send(datagram)
     }

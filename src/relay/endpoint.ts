@@ -4,6 +4,8 @@ import type { AllowList } from "../transport/allow.ts"
 import type { Clock } from "../transport/clock.ts"
 import type { Random } from "../transport/random.ts"
 import type { AddressStore } from "./address-book.ts"
+import type { LeaseSettings } from "./lease-settings.ts"
+import type { PowerCycle } from "./leased.ts"
 import type { RelayLimits } from "./relay.ts"
 
 /** Settings of either role; ports as in Python's spinnaker_proxy. */
@@ -36,6 +38,12 @@ export interface EndpointSettings {
    * False: leave the boot port alone. A client then takes no boots and replays no beacons, a server hears no beacons.
    */
   bootListener?: boolean
+  /**
+   * Server: how boards are shared out among users, of those that `leases` does not name. Without either there are no
+   * leases.
+   */
+  lease?: LeaseSettings
+  leases?: ReadonlyMap<string, LeaseSettings>
   /** Client: where boards other than the first are to be found on this machine, by their names at the server. */
   addresses?: ReadonlyMap<string, string>
 }
@@ -47,6 +55,8 @@ export interface EndpointContext {
   observer: Observer
   /** Client: keeps the addresses given to boards between runs. */
   addresses?: AddressStore
+  /** Server: switches a board off and on between two users. */
+  powerCycle?: PowerCycle
 }
 
 /** A role that is running. */

@@ -14,6 +14,7 @@ import type { CloseReason, Link } from "../transport/link.ts"
 import type { RxPorts } from "../transport/rx-ports.ts"
 import { asidePathOf, taggedPathOf } from "../transport/tagged-path.ts"
 import type { Flow, Stage } from "./flow.ts"
+import type { Admits } from "./leased.ts"
 import { StageLink } from "./stage-link.ts"
 import { TagClearing } from "./tag-clearing.ts"
 import { clientOutlet, type IntoTag, LocalOutlet, type TagOutlet } from "./tag-outlet.ts"
@@ -43,6 +44,8 @@ export interface TagRoutingOptions {
   readonly dialScp: () => Link
   /** Ports of this machine that stand for reverse tags, for programs that come without a client. */
   readonly rxPorts: RxPorts
+  /** Asked about what goes by a tag of a flow, either way: false if its user must wait for the board. */
+  readonly admits?: Admits
 }
 
 /** The tags of one board. */
@@ -166,11 +169,11 @@ class Routing implements TagRouting {
   }
 
   /** A datagram for the reverse tag `tag` of `flow`. */
-  into(flow: number, tag: number, datagram: Uint8Array): void {
-    const path = this.#router.pathInto(flow, tag)
+  into(flow: Flow, tag: number, datagram: Uint8Array): void {
+    const path = this.#router.pathInto(flow.id, tag)
     const open = path === undefined ? undefined : this.#paths.get(path)?.path
-    if (open) open.send(datagram)
-    else this.#options.observer.drop("tag-stray", this.#options.board)
+    if (!open) this.#options.observer.drop("tag-stray", this.#options.board)
+    else if (this.#options.admits?.(flow, "to-board") ?? true) open.send(datagram)
   }
 
   /** The flow is over. */
@@ -248,6 +251,7 @@ class Routing implements TagRouting {
       this.#options.observer.drop("tag-stray", this.#options.board)
       return
     }
+    if (!(this.#options.admits?.(link.flow, "from-board") ?? true)) return
     link.lastTagged = this.#options.clock.now()
     link.outlet.out(owner.tag, port, datagram, owner.asked)
   }
@@ -304,7 +308,7 @@ class RoutedLink extends StageLink {
     super(inner, drops)
     const tagged = taggedPathOf(flow.near)
     const aside = asidePathOf(flow.near)
-    const into: IntoTag = (tag, _port, datagram) => routing.into(flow.id, tag, datagram)
+    const into: IntoTag = (tag, _port, datagram) => routing.into(flow, tag, datagram)
     if (tagged) this.outlet = clientOutlet(tagged, into, drops)
     else if (aside) {
       // To whoever asks and to nobody else: nobody aims a stream at a third party.

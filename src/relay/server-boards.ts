@@ -6,10 +6,22 @@ import type { Timer } from "../transport/clock.ts"
 import type { Link } from "../transport/link.ts"
 import type { Notice } from "../transport/mux-connection.ts"
 import { type BoardInfo, encodeBoardList, MAX_BOARDS } from "./board-list.ts"
-import { type BoardService, serveBoard } from "./board-service.ts"
+import { type BoardService, type Lease, serveBoard } from "./board-service.ts"
 import type { EndpointContext, EndpointSettings } from "./endpoint.ts"
 import { findBoards } from "./find-boards.ts"
+import { LEASE_DEFAULTS } from "./lease-settings.ts"
+import type { TellHost } from "./lease-teller.ts"
+import { leasedBmp } from "./leased-bmp.ts"
+import { Leases } from "./leases.ts"
 import { UnbootedBoards } from "./unbooted-boards.ts"
+
+/** Ways to the server's clients. */
+export interface ServerTold {
+  /** To every connection. */
+  readonly all: (notice: Notice) => void
+  /** To those from one host. */
+  readonly host: TellHost
+}
 
 /** Time between two looks at the machine, milliseconds. */
 const LOOK_GAP_MS = 1_000
@@ -26,7 +38,10 @@ export class ServerBoards {
   readonly #services = new Map<string, BoardService>()
   readonly #unbooted = new UnbootedBoards()
   readonly #tell: (notice: Notice) => void
+  readonly #tellHost: TellHost
   readonly #first: BoardService
+  /** Whose the boards are. */
+  readonly leases: Leases
   /** Boards that the machine told of and that are not served, as they have been told. */
   #ignored: ReadonlySet<string> = new Set()
   #looking = false
@@ -34,10 +49,13 @@ export class ServerBoards {
   #lookNotBefore = Number.NEGATIVE_INFINITY
   #closed = false
 
-  constructor(settings: EndpointSettings, context: EndpointContext, tell: (notice: Notice) => void) {
+  constructor(settings: EndpointSettings, context: EndpointContext, told: ServerTold) {
     this.#settings = settings
     this.#context = { ...context, observer: this.#watching(context.observer) }
-    this.#tell = tell
+    this.#tell = told.all
+    this.#tellHost = told.host
+    const { clock, powerCycle } = context
+    this.leases = new Leases({ clock, observer: context.observer, tellHost: told.host, powerCycle })
     this.#first = this.#serve(settings.target, "board")
     if (Array.isArray(settings.boards)) for (const name of settings.boards) this.#serve(name, "board")
     if (settings.bmp !== undefined) this.#serve(settings.bmp, "bmp")
@@ -80,15 +98,26 @@ export class ServerBoards {
   close(): void {
     this.#closed = true
     this.#lookTimer?.cancel()
+    // First: what ends with the server is nobody's release.
+    this.leases.close()
     for (const service of this.#services.values()) service.close()
   }
 
   #serve(name: string, kind: BoardInfo["kind"]): BoardService {
     const existing = this.#services.get(name)
     if (existing) return existing
-    const service = serveBoard(name, kind, this.#settings, this.#context)
+    const service = serveBoard(name, kind, this.#settings, this.#context, this.#leaseOf(name, kind))
     if (this.#services.size < MAX_BOARDS) this.#services.set(name, service)
     return service
+  }
+
+  /** None where the settings know of none: a stage less for every datagram. */
+  #leaseOf(name: string, kind: BoardInfo["kind"]): Lease | undefined {
+    const { leases, lease = LEASE_DEFAULTS } = this.#settings
+    if (!leases && lease === LEASE_DEFAULTS) return undefined
+    if (kind === "board") return this.leases.add(name, leases?.get(name) ?? lease)
+    const { clock, observer } = this.#context
+    return { stage: leasedBmp({ name, leases: this.leases, clock, observer, tellHost: this.#tellHost }) }
   }
 
   #at(host: string): BoardService | undefined {

@@ -7,6 +7,8 @@ import { listenUdp } from "../transport/udp-listener.ts"
 import { TcpBinding } from "./bind.ts"
 import type { Endpoint, EndpointContext, EndpointSettings } from "./endpoint.ts"
 import { HelloListener, isHello } from "./hello-listener.ts"
+import type { Leases } from "./leases.ts"
+import { PeerSessions } from "./peer-sessions.ts"
 import { ServerBoards } from "./server-boards.ts"
 import { CHANNELS, explainTakenPort, serviceSettings } from "./services.ts"
 
@@ -16,6 +18,8 @@ export interface Server extends Endpoint {
   readonly ports: Record<Channel, number>
   /** Flows and TCP peers now. */
   readonly counts: { flows: number; peers: number }
+  /** Whose the boards are. */
+  readonly leases: Leases
 }
 
 /** Starts a server; rejects with PortNeededError when a tunnel port is taken, and with nothing else. */
@@ -24,11 +28,18 @@ export async function startServer(settings: EndpointSettings, context: EndpointC
   const udp: Listener[] = []
   const tcp: TcpBinding[] = []
   let hellos: HelloListener | undefined
-  const boards = new ServerBoards(settings, context, (notice) => {
-    for (const binding of tcp) binding.notify(notice)
+  const boards = new ServerBoards(settings, context, {
+    all: (notice) => {
+      for (const binding of tcp) binding.notify(notice)
+    },
+    host: (host, notice) => {
+      for (const binding of tcp) binding.notifyHost(host, notice)
+    },
   })
+  const sessions = new PeerSessions(boards.leases, clock)
   const close = (): void => {
     hellos?.close()
+    sessions.close()
     for (const listener of udp) listener.close()
     for (const binding of tcp) binding.close()
     boards.close()
@@ -47,6 +58,7 @@ export async function startServer(settings: EndpointSettings, context: EndpointC
           onLink,
           taggedQueue: { ...TAGGED_QUEUE, bytes: settings.tagBufferBytes },
           onNotice: (notice, answer) => boards.noticed(notice, answer),
+          onPeer: (host) => sessions.began(host),
         })
       })
       tcp.push(binding)
@@ -70,6 +82,7 @@ export async function startServer(settings: EndpointSettings, context: EndpointC
   }
   return {
     ports,
+    leases: boards.leases,
     get counts() {
       return {
         flows: boards.flowCount,

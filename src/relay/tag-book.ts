@@ -94,6 +94,13 @@ export class TagBook {
     })
   }
 
+  /** The board has forgotten what was set; returns the tags. What has no answer yet may still be set. */
+  lose(): number[] {
+    const tags = [...this.#entries.keys()]
+    this.#entries.clear()
+    return tags
+  }
+
   /** Nothing is held any more. */
   clear(): void {
     this.#entries.clear()

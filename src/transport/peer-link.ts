@@ -3,6 +3,7 @@ import type { Observer } from "../observe/observer.ts"
 import type { TaggedDatagram } from "../protocol/mux.ts"
 import { BaseLink, type CloseReason } from "./link.ts"
 import type { MuxFlow, MuxFlowOwner } from "./mux-connection.ts"
+import type { NoticePath } from "./notice-path.ts"
 import type { TaggedPath } from "./tagged-path.ts"
 
 /** A flow of a mux connection, or all of a plain one, as a link. */
@@ -47,6 +48,7 @@ export class MuxPeerLink extends PeerLink implements TaggedPath {
     peer: string,
     observer: Observer,
     private readonly flow: MuxFlow,
+    readonly notices: NoticePath,
     readonly owner?: string,
   ) {
     super(peer, observer)

@@ -1,6 +1,6 @@
 /** Accepts TCP peers on a tunnel port, as many as there is room for, and parts with those that waste it. */
 import type { TCPSocketListener } from "bun"
-import { type Address, unmapHost } from "./address.ts"
+import { type Address, peerHost, unmapHost } from "./address.ts"
 import type { AllowList } from "./allow.ts"
 import { every, type Timer } from "./clock.ts"
 import type { Notice } from "./mux-connection.ts"
@@ -68,6 +68,11 @@ export class TcpListener {
   /** Tells every peer of ours some news. */
   notify(notice: Notice): void {
     for (const peer of this.#peers) peer.notify(notice)
+  }
+
+  /** The same to those from one host, as `peerHost` writes it. */
+  notifyHost(host: string, notice: Notice): void {
+    for (const peer of this.#peers) if (peerHost(peer.name) === host) peer.notify(notice)
   }
 
   /** Stops listening and ends every connection. */

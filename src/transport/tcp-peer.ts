@@ -5,14 +5,14 @@
 import type { Channel } from "../observe/events.ts"
 import type { Observer } from "../observe/observer.ts"
 import { decodePreface, encodePreface, MUX_PREFACE, MUX_VERSION, startsLikePreface } from "../protocol/mux.ts"
-import { formatAddress } from "./address.ts"
+import { formatAddress, peerHost } from "./address.ts"
 import type { Clock } from "./clock.ts"
 import { FramedConnection } from "./framed-connection.ts"
 import type { CloseReason, Link } from "./link.ts"
 import { MAX_AGE_MS, MuxConnection, type MuxFlow, type MuxFlowOwner, type Notice } from "./mux-connection.ts"
 import { MuxPeerLink, ownerOf, PeerLink } from "./peer-link.ts"
 import type { TaggedQueueLimits } from "./tagged-queue.ts"
-import type { TcpOwner, TcpPort } from "./tcp-port.ts"
+import { CLOSED_BY_PEER, type TcpOwner, type TcpPort } from "./tcp-port.ts"
 
 /** What a peer needs from its listener. */
 export interface TcpPeerOptions {
@@ -24,6 +24,8 @@ export interface TcpPeerOptions {
   readonly onLink: (link: Link, channel: Channel, board: string) => void
   /** A mux connection brings news; `answer` tells it some. */
   readonly onNotice?: (notice: Notice, answer: (notice: Notice) => void) => void
+  /** A peer has begun to speak; what is returned is called when it has gone: by itself, or its connection was lost. */
+  readonly onPeer?: (host: string) => (how: "clean" | "lost") => void
   /** What may wait of the datagrams that a board sends by IP tag. */
   readonly taggedQueue?: TaggedQueueLimits
 }
@@ -38,6 +40,8 @@ interface Framed {
 /** One accepted connection, from its first byte to its end. */
 export class TcpPeer implements TcpOwner {
   readonly name: string
+  /** Called once when the peer has gone, if it has ever spoken. */
+  #gone: ((how: "clean" | "lost") => void) | undefined
   /** Since when something incomplete has been waiting for its rest; undefined while nothing is. */
   unfinishedSince: number | undefined
   spoken = false
@@ -79,6 +83,7 @@ export class TcpPeer implements TcpOwner {
     this.forget(this)
     if (this.#state.kind !== "sniffing") this.options.observer.event({ type: "peer-lost", peer: this.name, detail })
     this.#endLinks({ code: "peer-closed", detail })
+    this.#leave(detail === CLOSED_BY_PEER ? "clean" : "lost")
   }
 
   /** Tells the peer some news, if it can hear any. */
@@ -90,6 +95,7 @@ export class TcpPeer implements TcpOwner {
   drop(reason: CloseReason): void {
     this.forget(this)
     this.#endLinks(reason)
+    this.#leave("clean")
     this.port.end()
   }
 
@@ -98,7 +104,18 @@ export class TcpPeer implements TcpOwner {
     this.options.observer.event({ type: "peer-refused", peer: this.name, detail })
     this.forget(this)
     this.#endLinks({ code: "refused", detail })
+    this.#leave("lost")
     this.port.abort()
+  }
+
+  #arrive(): void {
+    this.#gone = this.options.onPeer?.(peerHost(this.name))
+  }
+
+  #leave(how: "clean" | "lost"): void {
+    const gone = this.#gone
+    this.#gone = undefined
+    gone?.(how)
   }
 
   #endLinks(reason: CloseReason): void {
@@ -151,11 +168,12 @@ export class TcpPeer implements TcpOwner {
       ...(this.options.taggedQueue && { taggedQueue: this.options.taggedQueue }),
     })
     this.#state = { kind: "mux", connection }
+    this.#arrive()
     observer.event({ type: "peer-connected", peer: this.name, protocol: "mux" })
   }
 
   #openFlow(flow: MuxFlow, about: { channel: Channel; board: string; application: string }): MuxFlowOwner {
-    const link = new MuxPeerLink(`${about.application} via ${this.name}`, this.options.observer, flow)
+    const link = new MuxPeerLink(`${about.application} via ${this.name}`, this.options.observer, flow, this)
     this.options.onLink(link, about.channel, about.board)
     return ownerOf(link)
   }
@@ -183,6 +201,7 @@ export class TcpPeer implements TcpOwner {
     })
     const state: Framed = { kind: "framed", connection, link: undefined }
     this.#state = state
+    this.#arrive()
     observer.event({ type: "peer-connected", peer: this.name, protocol: "framed" })
   }
 

@@ -70,6 +70,9 @@ export function portOf(socket: Socket<TcpState>): PausablePort {
   }
 }
 
+/** The words for an end that the other side chose, rather than an error. */
+export const CLOSED_BY_PEER = "closed by the other side"
+
 /** Bun's handlers, passing events to the owner in each socket's data. Never async: Bun does not serialise those. */
 export const tcpHandlers = {
   binaryType: "uint8array" as const,
@@ -86,7 +89,7 @@ export const tcpHandlers = {
     ended(socket, error.message)
   },
   close(socket: Socket<TcpState>, error?: Error) {
-    ended(socket, error ? error.message : "closed by the other side")
+    ended(socket, error ? error.message : CLOSED_BY_PEER)
   },
 }
 

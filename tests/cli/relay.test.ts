@@ -112,6 +112,17 @@ describe("the relay's own options", () => {
     expect(["192.0.2.9", "2001:db8::9", "198.51.100.1"].map((host) => allow!.allows(host))).toEqual([true, true, false])
   })
 
+  test("take one user at a time, for how long he may be silent and how long he may stay while others wait", async () => {
+    expect((await settingsOf("-s board")).lease).toBeUndefined()
+    const usual = { exclusive: true, sessionTimeoutMs: 300_000, hold: "traffic", onRelease: "nothing" }
+    expect((await settingsOf("-s board --exclusive")).lease).toMatchObject({ ...usual, maxHoldMs: undefined })
+    expect((await settingsOf("-s board --exclusive --session-timeout 60 --max-hold 3600")).lease).toMatchObject({
+      ...usual,
+      sessionTimeoutMs: 60_000,
+      maxHoldMs: 3_600_000,
+    })
+  })
+
   test("take an idle time in seconds, 300 unless told, 0 for never, and how many flows", async () => {
     expect((await settingsOf("-s board")).limits).toEqual({ maxFlows: 256, idleTimeoutMs: 300_000 })
     expect((await settingsOf("-s board --idle-timeout 0 --max-flows 8")).limits).toEqual({
@@ -177,6 +188,13 @@ describe("a mistake on the command line", () => {
     [["-c", "server", "--boards", "a"], "--boards is for the server (-s)"],
     [["-c", "server", "--bmp", "a", "--allow", "192.0.2.0/24"], "--bmp is for the server (-s)"],
     [["-s", "board", "--address", "a=127.0.0.2"], "--address is for the client (-c)"],
+    [["-c", "server", "--exclusive"], "--exclusive is for the server (-s)"],
+    [["-c", "server", "--session-timeout", "9"], "--session-timeout is for the server (-s)"],
+    [["-c", "server", "--max-hold", "9"], "--max-hold is for the server (-s)"],
+    [["-s", "board", "--session-timeout", "9"], "--session-timeout needs --exclusive"],
+    [["-s", "board", "--max-hold", "9"], "--max-hold needs --exclusive"],
+    [["-s", "board", "--exclusive", "--max-hold", "0"], '--max-hold "0": expected a number from 1 to'],
+    [["-s", "board", "--exclusive", "--session-timeout", "0"], '--session-timeout "0": expected a number from 1 to'],
     [["-c", "server", "--address", "127.0.0.2"], "expected BOARD=ADDRESS, such as"],
     [["-c", "server", "--address", "a=localhost"], "expected BOARD=ADDRESS, such as"],
     [["-c", "server", "--address", "a=127.0.0.2", "--address", "b=127.0.0.2"], "127.0.0.2 is given to two boards"],

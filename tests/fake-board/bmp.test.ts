@@ -91,14 +91,30 @@ describe("the BMP", () => {
     const shape = new MachineShape({ triads: { width: 1, height: 1 } })
     const { askBmp } = setUp({ shape })
     const data = Uint8Array.of(1, 2, 3, 4)
-    askBmp(Command.LINK_WRITE, [0x40004, 4, 1], { data })
-    expect(askBmp(Command.LINK_READ, [0x40004, 4, 1])[0]?.body).toEqual(data)
-    expect(askBmp(Command.LINK_READ, [0x40004, 4, 2])[0]?.body).toEqual(new Uint8Array(4))
-    expect(askBmp(Command.LINK_READ, [0x40004, 4, 1], {}, 1)[0]?.body).toEqual(new Uint8Array(4))
+    askBmp(Command.LINK_WRITE, [0x5c, 4, 1], { data })
+    expect(askBmp(Command.LINK_READ, [0x5c, 4, 1])[0]?.body).toEqual(data)
+    expect(askBmp(Command.LINK_READ, [0x5c, 4, 2])[0]?.body).toEqual(new Uint8Array(4))
+    expect(askBmp(Command.LINK_READ, [0x5c, 4, 1], {}, 1)[0]?.body).toEqual(new Uint8Array(4))
     askBmp(Command.BMP_SF, [0x100, 4, 1], { data })
     expect(askBmp(Command.BMP_SF, [0x100, 4, 0])[0]?.body).toEqual(data)
     // CRC-32 of 01 02 03 04.
     expect(askBmp(Command.BMP_SF, [0x100, 4, 2])[0]?.body).toEqual(Uint8Array.of(0xcd, 0xfb, 0x3c, 0xb6))
+  })
+
+  test("says of each FPGA which one it is, and loads all of them anew when it switches their board on", () => {
+    const { askBmp, clock } = setUp()
+    const flags = (): (number | undefined)[] =>
+      [0, 1, 2].map((fpga) => askBmp(Command.LINK_READ, [0x40004, 4, fpga])[0]?.body[0])
+    expect(flags()).toEqual([0, 1, 2])
+    const stop = (): number | undefined => askBmp(Command.LINK_READ, [0x5c, 4, 1])[0]?.body[0]
+    askBmp(Command.LINK_WRITE, [0x5c, 4, 1], { data: Uint8Array.of(1, 0, 0, 0) })
+    expect(stop()).toBe(1)
+    askBmp(Command.POWER, [0, 1])
+    expect(stop()).toBe(1)
+    askBmp(Command.POWER, [1, 1])
+    clock.advance(5000)
+    expect(stop()).toBe(0)
+    expect(flags()).toEqual([0, 1, 2])
   })
 
   test("gives 48 bytes of voltages, temperatures and fans", () => {

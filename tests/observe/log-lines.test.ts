@@ -30,6 +30,31 @@ const SAMPLES: { [T in Event["type"]]: readonly [Level, Omit<Extract<Event, { ty
     ["info", { channel: "scp", application, code: "idle", flows: 0 }],
     ["debug", { channel: "boot", application, code: "shutdown", flows: 3 }],
   ],
+  "lease-taken": [["info", { board, user: "alice" }]],
+  "lease-waits": [
+    ["info", { board, user: "bob", news: { state: "held", by: "alice", idleMs: 3_400, waitingAhead: 0 } }],
+    ["info", { board, user: "bob", news: { state: "held", by: "alice", idleMs: 0, waitingAhead: 1 } }],
+    ["info", { board, user: "bob", news: { state: "reserved", by: "carol", waitingAhead: 2 } }],
+    ["info", { board, user: "bob", news: { state: "resetting" } }],
+    ["info", { board, user: "bob", news: { state: "withheld" } }],
+  ],
+  "lease-offered": [["info", { board, user: "bob", forMs: 10_000 }]],
+  "lease-released": [
+    ["info", { board, user: "alice", cause: "silent", afterMs: 300_000 }],
+    ["info", { board, user: "alice", cause: "left", afterMs: 1 }],
+    ["info", { board, user: "alice", cause: "lost", afterMs: 1 }],
+    ["info", { board, user: "alice", cause: "kicked", afterMs: 1 }],
+    ["info", { board, user: "alice", cause: "max-hold", afterMs: 3_600_000 }],
+  ],
+  "lease-resetting": [["info", { board }]],
+  "lease-reset": [
+    ["info", { board, failed: undefined }],
+    ["error", { board, failed: "the BMP does not answer" }],
+  ],
+  "board-in-use": [
+    ["warn", { board, news: { state: "held", by: "alice", idleMs: 3_400, waitingAhead: 0 } }],
+    ["info", { board, news: { state: "yours" } }],
+  ],
   "tag-set": [
     ["info", { board, tag: 1, application, reverse: false }],
     ["info", { board, tag: 2, application, reverse: true }],
@@ -209,6 +234,30 @@ describe("logLine()", () => {
   test("says what cures an incomplete boot, as the README does: -t on the client is enough", () => {
     const { text } = logLine({ type: "boot-incomplete", board, application, missing: [1], total: 27 })
     expect(text).toContain("give the client -t")
+  })
+
+  test("says who has a board, who waits for it and why it is free", () => {
+    const held = (waitingAhead: number) => ({ state: "held", by: "alice", idleMs: 3_400, waitingAhead }) as const
+    const lines = (events: Event[]) => events.map((event) => logLine(event).text)
+    expect(
+      lines([
+        { type: "lease-taken", board: "board-a", user: "alice" },
+        { type: "lease-waits", board: "board-a", user: "bob", news: held(0) },
+        { type: "lease-released", board: "board-a", user: "alice", cause: "silent", afterMs: 300_000 },
+        { type: "board-in-use", board: "board-a", news: held(0) },
+        { type: "board-in-use", board: "board-a", news: held(2) },
+        { type: "board-in-use", board: "board-a", news: { state: "resetting" } },
+        { type: "board-in-use", board: "board-a", news: { state: "yours" } },
+      ]),
+    ).toEqual([
+      "board-a is now alice's",
+      "bob waits for board-a, held by alice, idle 3 s",
+      "board-a is free again (alice was silent for 300 s)",
+      "board-a is in use by alice, idle 3 s: waiting",
+      "board-a is in use by alice, idle 3 s, behind 2 others who wait: waiting",
+      "board-a is being reset: waiting",
+      "board-a is yours now",
+    ])
   })
 
   test("gives seconds as people read them", () => {

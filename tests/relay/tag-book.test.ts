@@ -54,6 +54,18 @@ describe("TagBook", () => {
     ])
   })
 
+  test("forgets what the board has forgotten, and not what it has yet to answer", () => {
+    const book = new TagBook()
+    ask(book, 1, { tag: 2 })
+    book.answered(1, true, 2, 0)
+    ask(book, 2, { tag: 3 })
+    expect(book.lose()).toEqual([2])
+    expect(book.live(0)).toEqual([])
+    expect(book.renewals(0, () => 1)).toEqual([])
+    expect(book.answered(2, true, 3, 0)).toBeDefined()
+    expect(book.live(0).map(({ tag }) => tag)).toEqual([3])
+  })
+
   test("remembers no more requests than programs have", () => {
     const book = new TagBook()
     for (let sequence = 0; sequence < 3 * BOOK_PENDING_LIMIT; sequence++) ask(book, sequence, { tag: 1 })

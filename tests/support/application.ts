@@ -16,11 +16,12 @@ export class Application implements Disposable {
     }
   }
 
-  /** Opens a socket connected to `port` of `host`. */
-  static async open(port: number, host = "127.0.0.1"): Promise<Application> {
+  /** Opens a socket connected to `port` of `host`, from the local address `from` if it matters. */
+  static async open(port: number, host = "127.0.0.1", from?: string): Promise<Application> {
     const take = { handler: (_datagram: Uint8Array): void => {} }
     const socket = await Bun.udpSocket({
       binaryType: "uint8array",
+      ...(from !== undefined && { hostname: from }),
       connect: { hostname: host, port },
       socket: { data: (_socket, datagram) => take.handler(datagram), error() {} },
     })

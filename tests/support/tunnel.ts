@@ -7,38 +7,37 @@ import type { Link } from "../../src/transport/link.ts"
 import { seededRandom } from "../../src/transport/random.ts"
 import type { AdmissionLimits } from "../../src/transport/tunnel/admission.ts"
 import type { ClientKey } from "../../src/transport/tunnel/greeting.ts"
-import type { KeyStatus, TunnelKeys } from "../../src/transport/tunnel/keys.ts"
+import type { TunnelKey, TunnelKeys } from "../../src/transport/tunnel/keys.ts"
 import { TunnelCarrier } from "../../src/transport/tunnel/tunnel-dial.ts"
 import { TunnelServer } from "../../src/transport/tunnel/tunnel-server.ts"
 import { RecordingObserver } from "./recording-observer.ts"
 
 /** Keys in memory. */
 export class FakeKeys implements TunnelKeys {
-  readonly known = new Map<string, KeyStatus>()
+  readonly known = new Map<string, TunnelKey>()
 
-  add(user: string, kind: "ticket" | "device" = "device"): ClientKey {
-    const key = { id: `${user}-${this.known.size}`, secret: new Uint8Array(randomBytes(32)), user, kind }
-    this.known.set(key.id, { status: "valid", key })
+  add(
+    user: string,
+    kind: TunnelKey["kind"] = "device",
+    secret: Uint8Array = new Uint8Array(randomBytes(32)),
+  ): ClientKey {
+    const key: TunnelKey = { id: `${user}-${this.known.size}`, secret, user, kind, state: "valid" }
+    this.known.set(key.id, key)
     return key
   }
 
-  find(id: string): KeyStatus {
-    return this.known.get(id) ?? { status: "unknown" }
+  find(id: string): TunnelKey | undefined {
+    return this.known.get(id)
   }
 
-  redeem(ticket: string, device: { id: string; name: string; secret: Uint8Array }): { status: string } {
-    const found = this.find(ticket)
-    if (found.status !== "valid") return found
-    this.known.set(ticket, { status: "used" })
-    this.known.set(device.id, {
-      status: "valid",
-      key: { id: device.id, secret: device.secret, user: found.key.user, kind: "device" },
-    })
-    return { status: "redeemed" }
+  redeem(ticket: string, device: { name: string; secret: Uint8Array }): string {
+    const { user } = this.known.get(ticket)!
+    this.end(ticket, "used")
+    return this.add(user, "device", device.secret).id
   }
 
-  end(id: string, status: "used" | "expired" | "revoked"): void {
-    this.known.set(id, { status })
+  end(id: string, state: TunnelKey["state"]): void {
+    this.known.set(id, { ...this.known.get(id)!, state })
   }
 }
 

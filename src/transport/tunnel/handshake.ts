@@ -11,7 +11,7 @@ import {
   PROOF_BYTES,
   type ServerHello,
 } from "../../protocol/tunnel-hello.ts"
-import type { KeyStatus, TunnelKey, TunnelKeys } from "./keys.ts"
+import type { TunnelKey, TunnelKeys } from "./keys.ts"
 import { prove, proves } from "./proof.ts"
 
 /** What a server makes of a client's hello. */
@@ -22,26 +22,29 @@ export type Verdict =
 const NO_PROOF = new Uint8Array(PROOF_BYTES)
 /** Compared with where there is no such key, so that it takes as long. */
 const NO_SECRET = new Uint8Array(32)
-/** The same words whether there is no such key, it is good no more, or it was not proved: which, is nobody's business. */
+/** The same words for a key that is not there and for one that was not proved: which it is, is nobody's business. */
 const UNKNOWN: ServerHello = { refused: "the server does not know this key", code: "unknown-key" }
 
-const reasons: Record<Exclude<KeyStatus["status"], "valid">, RefusalReason> = {
-  unknown: "unknown-key",
-  used: "used-ticket",
-  expired: "expired-ticket",
-  revoked: "revoked-key",
+const refusals: Record<Exclude<TunnelKey["state"], "valid">, { reason: RefusalReason; words: string }> = {
+  used: { reason: "used-ticket", words: "this ticket has been used: ask for another" },
+  expired: { reason: "expired-ticket", words: "this ticket has expired: ask for another" },
+  revoked: { reason: "revoked-key", words: "this key has been revoked: ask for a new ticket" },
 }
 
-/** Judges a client's first message. */
+/** Judges a client's first message; a valid proof of a key that is no longer good is told why, and proved to. */
 export function judgeClient(message: HelloMessage, exporter: Uint8Array, keys: TunnelKeys): Verdict {
   const hello = decodeClientHello(message.body)
   if (!hello) return { ok: false, reason: "malformed", answer: undefined }
-  const found = keys.find(hello.key)
-  const secret = found.status === "valid" ? found.key.secret : NO_SECRET
-  const proved = proves(prove(secret, exporter, { role: "client" }, message.body), message.proof)
-  if (found.status === "valid" && proved) return { ok: true, key: found.key, hello }
-  const reason = found.status === "valid" ? "wrong-proof" : reasons[found.status]
-  return { ok: false, reason, answer: encodeHello(encodeBody(UNKNOWN), NO_PROOF) }
+  const key = keys.find(hello.key)
+  const expected = prove(key?.secret ?? NO_SECRET, exporter, { role: "client" }, message.body)
+  const proved = proves(expected, message.proof)
+  if (!key || !proved) {
+    const reason = key ? "wrong-proof" : "unknown-key"
+    return { ok: false, reason, answer: encodeHello(encodeBody(UNKNOWN), NO_PROOF) }
+  }
+  if (key.state === "valid") return { ok: true, key, hello }
+  const { reason, words } = refusals[key.state]
+  return { ok: false, reason, answer: answerClient(key, exporter, message, { refused: words, code: reason }) }
 }
 
 /** A server's answer to `message`, with its proof. */

@@ -98,8 +98,8 @@ export class TunnelServer {
   /** Ends the sessions of the keys that are good no more. */
   endRevoked(): void {
     for (const session of this.sessions) {
-      const { status } = this.#options.keys.find(session.key.id)
-      if (status !== "valid") session.end({ code: "refused", detail: "the key has been revoked" })
+      const state = this.#options.keys.find(session.key.id)?.state
+      if (state !== "valid") session.end({ code: "refused", detail: "the key has been revoked" })
     }
   }
 
@@ -232,10 +232,7 @@ export class TunnelServer {
   #redeem(port: SecurePort, message: HelloMessage, ticket: TunnelKey, device: string): void {
     const { name, keys, newId, observer } = this.#options
     try {
-      const id = newId()
-      const secret = deviceSecret(ticket.secret, port.exporter)
-      const { status } = keys.redeem(ticket.id, { id, name: device, secret })
-      if (status !== "redeemed") throw new Error(`a ticket that was just good is ${status}`)
+      const id = keys.redeem(ticket.id, { name: device, secret: deviceSecret(ticket.secret, port.exporter) })
       const words = { session: newId(), resumed: false, name, resumeMs: 0, device: id }
       port.write(answerClient(ticket, port.exporter, message, words))
       observer.event({ type: "device-joined", user: ticket.user, device, peer: port.peer.host })

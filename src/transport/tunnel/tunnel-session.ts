@@ -65,7 +65,7 @@ export class TunnelSession {
       pingEveryMs: TUNNEL_PING_MS,
       onOpen: (flow, { application, channel, board }) => {
         const name = `${application} via ${options.key.user}`
-        const link = new MuxPeerLink(name, options.observer, flow, options.key.user)
+        const link = new MuxPeerLink(name, options.observer, flow, this, options.key.user)
         options.onLink(link, channel, board, this)
         return ownerOf(link)
       },

@@ -135,7 +135,7 @@ describe("the tunnel", () => {
     expect(tunnel.ends).toEqual(["alice ended"])
     await until(() => tunnel.refused("revoked-key") > 0, "the key to be refused")
     await until(() => downs.length > 0, "the client to be told")
-    expect(downs[0]).toBe("refused: the server does not know this key")
+    expect(downs[0]).toBe("refused: this key has been revoked: ask for a new ticket")
   })
 
   test("gives one key four sessions, and tells the fifth why not", async () => {
@@ -161,7 +161,7 @@ describe("a ticket", () => {
     const { ups } = tunnel.client(joined.key)
     await until(() => ups.length > 0, "a session with the device key")
     const again = await joinAt(tunnel.port, ticket)
-    expect(again).toMatchObject({ ok: false, proved: false })
+    expect(again).toEqual({ ok: false, proved: true, detail: "this ticket has been used: ask for another" })
     expect(tunnel.refused("used-ticket")).toBe(1)
   })
 
@@ -169,7 +169,7 @@ describe("a ticket", () => {
     const tunnel = keep(new EchoTunnel())
     const ticket = tunnel.keys.add("alice", "ticket")
     tunnel.keys.end(ticket.id, "expired")
-    expect(await joinAt(tunnel.port, ticket)).toMatchObject({ ok: false })
+    expect(await joinAt(tunnel.port, ticket)).toMatchObject({ ok: false, proved: true })
     expect(tunnel.refused("expired-ticket")).toBe(1)
   })
 

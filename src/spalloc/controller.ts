@@ -1,0 +1,654 @@
+/**
+ * The partition server without its sockets: commands in, replies out, everything synchronous.
+ *
+ * A turn of the server is: any number of commands and events, then `flush()`, which makes all of them durable in one
+ * transaction and says what they caused. Only after that may the turn's replies be written, then its notifications,
+ * then its power work begun: so whatever anybody has seen survives a kill at any instant.
+ */
+import type { Clock } from "../transport/clock.ts"
+import { BoardHealth } from "./board-health.ts"
+import type { MachineConfig, ServerSettings, SpallocConfig } from "./config.ts"
+import { type HeldFrame, type Holding, isSettled } from "./holding.ts"
+import { deadJobState, isExpired, type Job, jobMachine, jobRecord, jobState, NO_MACHINE, storedJob } from "./job.ts"
+import { type JobEvent, stepJob } from "./job-life.ts"
+import { fingerprintOf, Machine } from "./machine.ts"
+import type { Allocation } from "./machine-allocator.ts"
+import { PowerLedger } from "./power-ledger.ts"
+import { RetiredJobs } from "./retired-jobs.ts"
+import { Store, type StoredHolding, type StoredState } from "./store.ts"
+import {
+  type BoardPlace,
+  CommandError,
+  type Effects,
+  type JobMachineReply,
+  type JobRecord,
+  type JobRequest,
+  type JobStateReply,
+  type MachineRecord,
+  type PhysicalPlace,
+  type PowerResult,
+  type WhereIsQuery,
+  type WhereIsReply,
+} from "./types.ts"
+import { type PlacedJob, whereIs } from "./where-is.ts"
+
+/** How often a board out of service is tried out. */
+const TRIAL_INTERVAL_MS = 10 * 60_000
+
+/** Something that the person who runs the server should know. */
+export type ControllerEvent =
+  | { readonly type: "job-created"; readonly jobId: number; readonly owner: string; readonly host: string }
+  | { readonly type: "job-allocated"; readonly jobId: number; readonly machine: string; readonly boards: number }
+  | { readonly type: "job-destroyed"; readonly jobId: number; readonly reason: string | null }
+  | { readonly type: "power-failed"; readonly machine: string; readonly bmp: string; readonly detail: string }
+  | {
+      readonly type: "board-out-of-service"
+      readonly machine: string
+      readonly board: BoardPlace
+      readonly physical: PhysicalPlace
+      readonly detail: string
+    }
+  | {
+      readonly type: "board-back"
+      readonly machine: string
+      readonly board: BoardPlace
+      readonly physical: PhysicalPlace
+    }
+
+/** What a controller needs. */
+export interface ControllerOptions {
+  readonly config: SpallocConfig
+  /** Path of the database file, or `:memory:`. */
+  readonly state: string
+  readonly clock: Clock
+  /** Unix milliseconds; Date.now if absent. */
+  readonly wallTime?: () => number
+  readonly onEvent?: (event: ControllerEvent) => void
+}
+
+/** All jobs, machines and boards. Methods named after commands answer as the protocol does; `host` is the client's IP. */
+export class Controller {
+  #settings: ServerSettings
+  readonly #store: Store
+  readonly #clock: Clock
+  readonly #wallTime: () => number
+  readonly #onEvent: (event: ControllerEvent) => void
+  /** In order of priority. */
+  #machines = new Map<string, Machine>()
+  /** In order of creation. */
+  readonly #jobs = new Map<number, Job>()
+  readonly #jobsOfHost = new Map<string, number>()
+  readonly #holdings = new Map<number, Holding>()
+  readonly #retired: RetiredJobs
+  readonly #health = new BoardHealth()
+  readonly #power = new PowerLedger()
+  #nextJobId = 1
+  #triedAt: number
+
+  readonly #jobsChanged = new Set<number>()
+  readonly #machinesChanged = new Set<string>()
+  readonly #dirtyJobs = new Set<number>()
+  readonly #dirtyHoldings = new Set<number>()
+  #newlyRetired: { id: number; reason: string | null }[] = []
+  #forgotten: number[] = []
+  #machinesDirty = false
+  #dirty = false
+
+  /** Opens the state, takes up what a former process left, and has work for `flush()` at once. Throws if it cannot. */
+  constructor({ config, state, clock, wallTime = Date.now, onEvent = () => {} }: ControllerOptions) {
+    this.#settings = config.settings
+    this.#clock = clock
+    this.#wallTime = wallTime
+    this.#onEvent = onEvent
+    this.#triedAt = clock.now()
+    this.#retired = new RetiredJobs(config.settings.maxRetiredJobs)
+    this.#store = new Store(state)
+    try {
+      this.#takeUp(config.machines, this.#store.load())
+    } catch (error) {
+      this.#store.close()
+      throw error
+    }
+  }
+
+  /** The settings in force. */
+  get settings(): ServerSettings {
+    return this.#settings
+  }
+
+  /** Id of the new job. Throws a CommandError beyond the limits of jobs. */
+  createJob(request: JobRequest, host: string): number {
+    const { maxJobs, maxJobsPerHost } = this.#settings
+    const ofHost = this.#jobsOfHost.get(host) ?? 0
+    if (this.#jobs.size >= maxJobs) {
+      throw new CommandError(
+        `the server has ${maxJobs} jobs, as many as max-jobs allows: try again when some have ended`,
+      )
+    }
+    if (ofHost >= maxJobsPerHost) {
+      throw new CommandError(
+        `${host} has ${ofHost} jobs, as many as max-jobs-per-host allows: destroy some of them first`,
+      )
+    }
+    const id = this.#nextJobId++
+    this.#addJob({
+      id,
+      request,
+      creator: host,
+      createdMs: this.#wallTime(),
+      life: { kind: "queued" },
+      seenAt: this.#clock.now(),
+      seenFrom: host,
+      holding: undefined,
+    })
+    this.#jobChanged(id)
+    this.#onEvent({ type: "job-created", jobId: id, owner: request.owner, host })
+    this.#runQueues(this.#enqueue(this.#jobs.get(id)!))
+    return id
+  }
+
+  /** As all commands with a job id: an id of an odd type, or of no job, is not an error. */
+  keepalive(jobId: unknown, host: string): void {
+    this.#seen(jobId, host)
+  }
+
+  jobState(jobId: unknown, host: string): JobStateReply {
+    const job = this.#seen(jobId, host)
+    return job ? jobState(job) : deadJobState(typeof jobId === "number" ? this.#retired.reasonOf(jobId) : undefined)
+  }
+
+  jobMachineInfo(jobId: unknown, host: string): JobMachineReply {
+    const placed = this.#placed(this.#seen(jobId, host))
+    if (!placed) return NO_MACHINE
+    const { machine, boards } = placed
+    return jobMachine({ torus: machine.torus, name: machine.name, hostOf: (board) => machine.hostOf(board) }, boards)
+  }
+
+  /** Throws a CommandError for another's job with owner-only. */
+  power(jobId: unknown, on: boolean, host: string): void {
+    const job = this.#seen(jobId, host)
+    if (!job) return
+    this.#mayChange(job, host)
+    if (job.holding) this.#command(job, job.holding, on)
+  }
+
+  /** Throws a CommandError for another's job with owner-only. */
+  destroyJob(jobId: unknown, reason: string | null, host: string): void {
+    const job = this.#find(jobId)
+    if (!job) return
+    this.#mayChange(job, host)
+    this.#destroy(job, reason)
+    this.#runQueues(this.#machines.values())
+  }
+
+  listJobs(): JobRecord[] {
+    return [...this.#jobs.values()].map((job) => jobRecord(job, this.#placed(job)?.machine))
+  }
+
+  listMachines(): MachineRecord[] {
+    return [...this.#machines.values()].map((machine) => machine.record())
+  }
+
+  boardPosition(machineName: string, x: number, y: number, z: number): PhysicalPlace | null {
+    const machine = this.#machines.get(machineName)
+    return (machine?.torus.has(x, y, z) && machine.physicalOf(machine.torus.board(x, y, z))) || null
+  }
+
+  boardAtPosition(machineName: string, cabinet: number, frame: number, board: number): BoardPlace | null {
+    const machine = this.#machines.get(machineName)
+    const found = machine?.boardAt(cabinet, frame, board)
+    return machine && found !== undefined ? machine.torus.place(found) : null
+  }
+
+  whereIs(query: WhereIsQuery): WhereIsReply | null {
+    return whereIs(query, this.#machines, (id) => this.#placed(this.#jobs.get(id)))
+  }
+
+  /** Work that `flush()` gave out has ended. */
+  powerDone(workId: number, result: PowerResult): void {
+    const purpose = this.#power.ended(workId)
+    if (!purpose) return
+    const { frame, on } = purpose
+    const machineName = purpose.kind === "holding" ? purpose.holding.machine : purpose.machine
+    const isOrphan = purpose.kind === "holding" && purpose.holding.orphan
+    const machine = isOrphan ? undefined : this.#machines.get(machineName)
+    if (result.kind === "failed") {
+      this.#onEvent({ type: "power-failed", machine: machineName, bmp: frame.bmp, detail: result.detail })
+    }
+    const serviceChanged = machine !== undefined && on && this.#judge(machine, frame, result)
+    if (purpose.kind === "trial") {
+      const board = machine && this.#numberOf(machine, frame, frame.boards[0]!)
+      // Nobody has it: what was switched on to try it out must not stay on.
+      if (on && board !== undefined) this.#power.tryOut(machineName, board, frame, false)
+    } else {
+      this.#frameDone(purpose.holding, frame, result)
+    }
+    if (serviceChanged) this.#requeue()
+    else this.#runQueues(this.#machines.values())
+  }
+
+  /** Puts a board that failed too often back into service; false if it was in service. For an operator's command. */
+  restoreBoard(machineName: string, [x, y, z]: BoardPlace): boolean {
+    const machine = this.#machines.get(machineName)
+    if (!machine?.torus.has(x, y, z)) return false
+    if (!this.#recovered(machine, machine.torus.board(x, y, z))) return false
+    this.#requeue()
+    return true
+  }
+
+  /** Ends jobs whose keepalive ran out and frees boards that have cooled. Call it every timeoutCheckIntervalS or oftener. */
+  tick(): void {
+    const now = this.#clock.now()
+    for (const job of [...this.#jobs.values()]) if (isExpired(job, now)) this.#destroy(job, "Job timed out.")
+    const wallNow = this.#wallTime()
+    for (const holding of [...this.#holdings.values()]) {
+      if (holding.phase.kind !== "cooling") continue
+      // A wall clock that was set back must not keep boards for longer than they have to rest.
+      const left = holding.phase.untilMs - wallNow
+      if (left <= 0 || left > this.#settings.secondsBeforeFree * 1000) this.#free(holding)
+    }
+    if (now - this.#triedAt >= TRIAL_INTERVAL_MS) {
+      this.#triedAt = now
+      this.#tryOutBoards()
+    }
+    this.#runQueues(this.#machines.values())
+  }
+
+  /** Takes over another configuration; a line for each machine added, removed, changed or built anew. */
+  reload(config: SpallocConfig): string[] {
+    const lines: string[] = []
+    const former = this.#machines
+    this.#settings = config.settings
+    this.#forget(this.#retired.setLimit(config.settings.maxRetiredJobs))
+    const kept = new Map<string, Machine>()
+    const gone = new Set(former.keys())
+    for (const machineConfig of config.machines) {
+      const { name } = machineConfig
+      const old = former.get(name)
+      if (old && fingerprintOf(old.config) === fingerprintOf(machineConfig)) {
+        gone.delete(name)
+        kept.set(name, old)
+        if (JSON.stringify(old.config) === JSON.stringify(machineConfig)) continue
+        old.update(machineConfig)
+        lines.push(`machine ${name}: tags or faults changed, its jobs run on`)
+      } else {
+        kept.set(name, new Machine(machineConfig))
+        lines.push(
+          old ? `machine ${name}: size, places or hosts changed, its jobs are destroyed` : `machine ${name}: new`,
+        )
+      }
+      this.#machinesChanged.add(name)
+    }
+    for (const name of gone) {
+      if (!kept.has(name)) lines.push(`machine ${name}: removed, its jobs are destroyed`)
+      this.#removeMachine(former.get(name)!)
+    }
+    this.#machines = kept
+    this.#machinesDirty = true
+    this.#dirty = true
+    this.#requeue()
+    return lines
+  }
+
+  /**
+   * Commits the turn; what it returns must leave only after this. Cheap when nothing happened. Throws if the disk does
+   * not take it: nothing is lost then, and the next flush tries again.
+   */
+  flush(): Effects {
+    if (this.#dirty) this.#commit()
+    const effects = {
+      jobsChanged: [...this.#jobsChanged],
+      machinesChanged: [...this.#machinesChanged],
+      powerWork: this.#power.take(),
+    }
+    this.#jobsChanged.clear()
+    this.#machinesChanged.clear()
+    return effects
+  }
+
+  /** Commits and closes the state. Running jobs keep their power. */
+  close(): void {
+    if (this.#dirty) this.#commit()
+    this.#store.close()
+  }
+
+  #find(jobId: unknown): Job | undefined {
+    return typeof jobId === "number" ? this.#jobs.get(jobId) : undefined
+  }
+
+  #seen(jobId: unknown, host: string): Job | undefined {
+    const job = this.#find(jobId)
+    if (job) {
+      job.seenAt = this.#clock.now()
+      job.seenFrom = host
+    }
+    return job
+  }
+
+  #placed(job: Job | undefined): PlacedJob | undefined {
+    const machine = job?.holding && this.#machines.get(job.holding.machine)
+    return machine && { machine, boards: job.holding!.allocation.boards }
+  }
+
+  #mayChange(job: Job, host: string): void {
+    if (!this.#settings.ownerOnly || job.creator === host) return
+    throw new CommandError(
+      `job ${job.id} was created from ${job.creator}, and owner-only lets only that host switch or destroy it`,
+    )
+  }
+
+  #addJob(job: Job): void {
+    this.#jobs.set(job.id, job)
+    this.#jobsOfHost.set(job.creator, (this.#jobsOfHost.get(job.creator) ?? 0) + 1)
+  }
+
+  #jobChanged(id: number): void {
+    this.#jobsChanged.add(id)
+    this.#dirtyJobs.add(id)
+    this.#dirty = true
+  }
+
+  #holdingChanged(jobId: number): void {
+    this.#dirtyHoldings.add(jobId)
+    this.#dirty = true
+  }
+
+  #stepJob(job: Job, event: JobEvent): void {
+    job.life = stepJob(job.life, event)
+    this.#jobChanged(job.id)
+  }
+
+  /** Queues a job wherever it could ever run, or cancels it; returns the machines whose turn it may be. */
+  #enqueue(job: Job): Machine[] {
+    const { machine: wanted, tags } = job.request
+    const candidates: Machine[] = []
+    for (const machine of this.#machines.values()) {
+      if (wanted === null ? !machine.hasTags(tags) : machine.name !== wanted) continue
+      if (machine.allocator.isPossible(job.request)) candidates.push(machine)
+    }
+    for (const machine of candidates) machine.queue.add(job.id)
+    if (candidates.length === 0) this.#destroy(job, "No suitable machines available.")
+    return candidates
+  }
+
+  /** Starts what stands first in the queues, as long as anything can start. */
+  #runQueues(machines: Iterable<Machine>): void {
+    const open = new Set(machines)
+    for (const machine of open) {
+      // Taken out first: a job that starts here may have stood first elsewhere, and puts that machine in again.
+      open.delete(machine)
+      for (let id = machine.queue.first; id !== undefined; id = machine.queue.first) {
+        const job = this.#jobs.get(id)!
+        const allocation = machine.allocator.allocate(job.request)
+        if (!allocation) break
+        for (const other of this.#machines.values()) if (other.queue.remove(id) && other !== machine) open.add(other)
+        this.#allocate(job, machine, allocation)
+      }
+    }
+  }
+
+  /** All queues made anew, in order of creation, after a change of what is possible. */
+  #requeue(): void {
+    for (const machine of this.#machines.values()) machine.queue.clear()
+    for (const job of [...this.#jobs.values()]) if (job.life.kind === "queued") this.#enqueue(job)
+    this.#runQueues(this.#machines.values())
+  }
+
+  #allocate(job: Job, machine: Machine, allocation: Allocation): void {
+    const frames = machine.framesOf(allocation.boards)
+    const holding: Holding = {
+      jobId: job.id,
+      machine: machine.name,
+      allocation,
+      frames,
+      phase: { kind: "held" },
+      orphan: false,
+    }
+    this.#holdings.set(job.id, holding)
+    this.#holdingChanged(job.id)
+    job.holding = holding
+    for (const board of allocation.boards) machine.holders.set(board, job.id)
+    this.#stepJob(job, { kind: "allocated" })
+    this.#machinesChanged.add(machine.name)
+    this.#power.command(holding, true)
+    this.#onEvent({ type: "job-allocated", jobId: job.id, machine: machine.name, boards: allocation.boards.length })
+  }
+
+  #command(job: Job, holding: Holding, on: boolean): void {
+    this.#stepJob(job, { kind: "power", on })
+    this.#power.command(holding, on)
+  }
+
+  #destroy(job: Job, why: string | null): void {
+    for (const machine of this.#machines.values()) machine.queue.remove(job.id)
+    this.#stepJob(job, { kind: "destroy", reason: why })
+    const reason = job.life.kind === "destroyed" ? job.life.reason : why
+    this.#jobs.delete(job.id)
+    const ofHost = (this.#jobsOfHost.get(job.creator) ?? 1) - 1
+    if (ofHost > 0) this.#jobsOfHost.set(job.creator, ofHost)
+    else this.#jobsOfHost.delete(job.creator)
+    this.#newlyRetired.push({ id: job.id, reason })
+    this.#forget(this.#retired.add(job.id, reason))
+    this.#onEvent({ type: "job-destroyed", jobId: job.id, reason })
+    if (job.holding) this.#release(job.holding)
+  }
+
+  #forget(ids: readonly number[]): void {
+    if (ids.length === 0) return
+    this.#forgotten.push(...ids)
+    this.#dirty = true
+  }
+
+  /** Switches the boards of a job off that is no more. */
+  #release(holding: Holding): void {
+    const machine = this.#machines.get(holding.machine)
+    for (const board of holding.allocation.boards) machine?.holders.delete(board)
+    this.#machinesChanged.add(holding.machine)
+    holding.phase = { kind: "off" }
+    this.#holdingChanged(holding.jobId)
+    this.#power.command(holding, false)
+  }
+
+  #frameDone(holding: Holding, frame: HeldFrame, result: PowerResult): void {
+    const job = this.#jobs.get(holding.jobId)
+    if (job && result.kind === "failed") {
+      this.#destroy(job, `Machine configuration failed. Error: Requests failed on BMP ${frame.bmp}`)
+      return
+    }
+    if (!isSettled(holding)) return
+    if (job) {
+      this.#stepJob(job, { kind: "settled" })
+      return
+    }
+    // Boards whose power-off failed are given back too: the next power-on shows what is the matter with them.
+    const restMs = this.#settings.secondsBeforeFree * 1000
+    if (holding.orphan || restMs === 0) {
+      this.#free(holding)
+      return
+    }
+    holding.phase = { kind: "cooling", untilMs: this.#wallTime() + restMs }
+    this.#holdingChanged(holding.jobId)
+  }
+
+  #free(holding: Holding): void {
+    this.#holdings.delete(holding.jobId)
+    this.#holdingChanged(holding.jobId)
+    if (!holding.orphan) this.#machines.get(holding.machine)?.allocator.free(holding.allocation)
+  }
+
+  /** What a power-on says about the boards; true if one left or came back into service. */
+  #judge(machine: Machine, frame: HeldFrame, result: PowerResult): boolean {
+    let changed = false
+    const blamed = new Set(result.kind === "failed" ? (result.boards ?? frame.boards) : [])
+    for (const inFrame of frame.boards) {
+      const board = this.#numberOf(machine, frame, inFrame)
+      if (board === undefined) continue
+      if (result.kind === "done") changed = this.#recovered(machine, board) || changed
+      else if (blamed.has(inFrame)) changed = this.#failed(machine, board, result.detail) || changed
+    }
+    return changed
+  }
+
+  #numberOf(machine: Machine, { cabinet, frame }: HeldFrame, inFrame: number): number | undefined {
+    return machine.boardAt(cabinet, frame, inFrame)
+  }
+
+  #failed(machine: Machine, board: number, detail: string): boolean {
+    this.#dirty = true
+    if (!this.#health.failed(machine, board, detail)) return false
+    this.#machinesChanged.add(machine.name)
+    this.#onEvent({ type: "board-out-of-service", ...namesOf(machine, board), detail })
+    return true
+  }
+
+  #recovered(machine: Machine, board: number): boolean {
+    const isBack = this.#health.recovered(machine, board)
+    if (this.#health.unsaved.length > 0) this.#dirty = true
+    if (!isBack) return false
+    this.#machinesChanged.add(machine.name)
+    this.#onEvent({ type: "board-back", ...namesOf(machine, board) })
+    return true
+  }
+
+  #tryOutBoards(): void {
+    for (const machine of this.#machines.values()) {
+      for (const board of machine.outOfService.keys()) {
+        const isHeld = [...this.#holdings.values()].some(
+          (holding) => !holding.orphan && holding.machine === machine.name && holding.allocation.boards.includes(board),
+        )
+        if (isHeld || this.#power.isTrying(machine.name, board)) continue
+        for (const frame of machine.framesOf([board])) this.#power.tryOut(machine.name, board, frame, true)
+      }
+    }
+  }
+
+  /** The jobs on it die, and their boards are switched off without being given back to anything. */
+  #removeMachine(machine: Machine): void {
+    for (const job of [...this.#jobs.values()]) {
+      if (job.holding?.machine === machine.name && !job.holding.orphan) this.#destroy(job, "Machine removed.")
+    }
+    for (const holding of [...this.#holdings.values()]) {
+      if (holding.machine === machine.name && !holding.orphan) this.#orphan(holding)
+    }
+    this.#health.forget(machine)
+    this.#machinesChanged.add(machine.name)
+  }
+
+  #orphan(holding: Holding): void {
+    holding.orphan = true
+    if (holding.phase.kind === "cooling") this.#free(holding)
+    else this.#holdingChanged(holding.jobId)
+  }
+
+  #takeUp(configs: readonly MachineConfig[], stored: StoredState): void {
+    this.#nextJobId = stored.nextJobId
+    const former = new Map(stored.machines.map(({ name, fingerprint }) => [name, fingerprint]))
+    for (const config of configs) this.#machines.set(config.name, new Machine(config))
+    const isSame = (name: string) => {
+      const machine = this.#machines.get(name)
+      return machine !== undefined && fingerprintOf(machine.config) === former.get(name)
+    }
+    for (const { id, reason } of stored.retired) this.#forget(this.#retired.add(id, reason))
+    for (const machine of this.#machines.values()) {
+      const ofMachine = stored.health.filter(({ machine: name }) => name === machine.name)
+      if (isSame(machine.name)) this.#health.restore(machine, ofMachine)
+    }
+    for (const row of stored.holdings) {
+      const holding = holdingOf(row, row.orphan || !isSame(row.machine))
+      this.#holdings.set(row.jobId, holding)
+      if (holding.orphan !== row.orphan) this.#holdingChanged(row.jobId)
+    }
+    for (const machine of this.#machines.values()) {
+      const held = [...this.#holdings.values()].filter((one) => !one.orphan && one.machine === machine.name)
+      machine.allocator.restore(held.map(({ allocation }) => allocation))
+    }
+    for (const row of stored.jobs) {
+      const life = row.state === "queued" ? ({ kind: "queued" } as const) : { kind: row.state, on: row.power }
+      const holding = this.#holdings.get(row.id)
+      const request = JSON.parse(row.request) as JobRequest
+      const { id, creator, createdMs } = row
+      this.#addJob({ id, request, creator, createdMs, life, seenAt: this.#clock.now(), seenFrom: null, holding })
+    }
+    this.#resume()
+    this.#machinesDirty = true
+    this.#dirty = true
+    this.#requeue()
+  }
+
+  /** Power work that a former process may have left half done is given out again. */
+  #resume(): void {
+    for (const holding of [...this.#holdings.values()]) {
+      const job = this.#jobs.get(holding.jobId)
+      if (job && holding.orphan) {
+        this.#destroy(job, "Machine removed.")
+      } else if (job) {
+        const machine = this.#machines.get(holding.machine)!
+        for (const board of holding.allocation.boards) machine.holders.set(board, job.id)
+        if (job.life.kind === "power") this.#power.command(holding, job.life.on)
+      } else if (holding.phase.kind === "cooling") {
+        if (holding.orphan) this.#free(holding)
+      } else {
+        this.#power.command(holding, false)
+      }
+    }
+  }
+
+  #commit(): void {
+    const jobs = [...this.#dirtyJobs]
+    const holdings = [...this.#dirtyHoldings]
+    this.#store.commit({
+      nextJobId: this.#nextJobId,
+      jobs: jobs.flatMap((id) => this.#jobs.get(id) ?? []).map(storedJob),
+      jobsGone: jobs.filter((id) => !this.#jobs.has(id)),
+      holdings: holdings.flatMap((id) => this.#holdings.get(id) ?? []).map(storedHolding),
+      holdingsGone: holdings.filter((id) => !this.#holdings.has(id)),
+      retired: this.#newlyRetired,
+      forgotten: this.#forgotten,
+      health: this.#health.unsaved,
+      ...(this.#machinesDirty ? { machines: this.#fingerprints() } : {}),
+    })
+    this.#dirtyJobs.clear()
+    this.#dirtyHoldings.clear()
+    this.#newlyRetired = []
+    this.#forgotten = []
+    this.#health.saved()
+    this.#machinesDirty = false
+    this.#dirty = false
+  }
+
+  #fingerprints(): { name: string; fingerprint: string }[] {
+    return [...this.#machines.values()].map(({ name, config }) => ({ name, fingerprint: fingerprintOf(config) }))
+  }
+}
+
+function namesOf(machine: Machine, board: number): { machine: string; board: BoardPlace; physical: PhysicalPlace } {
+  return { machine: machine.name, board: machine.torus.place(board), physical: machine.physicalOf(board)! }
+}
+
+function holdingOf(row: StoredHolding, orphan: boolean): Holding {
+  const frames = (JSON.parse(row.frames) as Omit<HeldFrame, "running" | "next">[]).map((frame) => ({
+    ...frame,
+    running: undefined,
+    next: undefined,
+  }))
+  return {
+    jobId: row.jobId,
+    machine: row.machine,
+    allocation: JSON.parse(row.allocation) as Allocation,
+    frames,
+    phase: row.phase === "cooling" ? { kind: "cooling", untilMs: row.untilMs } : { kind: row.phase },
+    orphan,
+  }
+}
+
+function storedHolding({ jobId, machine, allocation, frames, phase, orphan }: Holding): StoredHolding {
+  return {
+    jobId,
+    machine,
+    allocation: JSON.stringify(allocation),
+    frames: JSON.stringify(frames.map(({ running: _running, next: _next, ...frame }) => frame)),
+    phase: phase.kind,
+    untilMs: phase.kind === "cooling" ? phase.untilMs : 0,
+    orphan,
+  }
+}

@@ -1,0 +1,145 @@
+/** The spalloc server as its users have it: processes, a configuration file, fake boards, and a kill without warning. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { type Child, startBoard, startRelay } from "../support/relay-process.ts"
+import { LineClient } from "../support/spalloc-server.ts"
+import { manyLoopbacks } from "../support/udp.ts"
+
+let folder = ""
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "spalloc-e2e-"))
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+/** Addresses that no other test run on this machine has. */
+const network = `127.${64 + (process.pid % 128)}.${(process.pid >> 7) & 0xff}`
+
+/** Waits until the server says where it listens. */
+async function portOf(server: Child): Promise<number> {
+  const [line] = await server.waitForLine(/^\{.*"spalloc".*\}$/, undefined, "stdout")
+  return Number((JSON.parse(line).spalloc as string).split(":").at(-1))
+}
+
+async function run(...args: string[]): Promise<{ exit: number; out: string }> {
+  await using child = startRelay(args)
+  const exit = await child.exited
+  return { exit, out: [...child.stdout, ...child.stderr].join("\n") }
+}
+
+/** Asks until the job is ready. */
+async function ready(client: LineClient, job: number): Promise<void> {
+  for (;;) {
+    const { return: state } = (await client.ask("get_job_state", [job])) as {
+      return: { state: number; reason: string }
+    }
+    if (state.state === 3) return
+    if (state.state !== 2) throw new Error(`job ${job} is in state ${state.state}: ${state.reason}`)
+    await Bun.sleep(20)
+  }
+}
+
+describe.if(manyLoopbacks)("spalloc --fake", () => {
+  test("gives a job whose board has no power before, boots when it has, and has none after", async () => {
+    const image = join(folder, "scamp.boot")
+    await writeFile(image, new Uint8Array(3000).fill(7))
+    await using server = startRelay(["spalloc", "--fake", "1x1", "--fake-address", `${network}.0`, "--port", "0"])
+    const port = await portOf(server)
+    const at = ["--host", "127.0.0.1", "--port", String(port)]
+    const client = await LineClient.connect(port)
+    const id = ((await client.ask("create_job", [], { owner: "me" })) as { return: number }).return
+    await ready(client, id)
+    const info = (await client.ask("get_job_machine_info", [id])) as { return: { connections: [number[], string][] } }
+    const host = info.return.connections[0]![1]
+    expect(host).toBe(`${network}.1`)
+    expect(await run("boot", host, "--image", image)).toMatchObject({ exit: 0 })
+    expect((await run("info", host)).out).toContain("SC&MP 3.4.1")
+    expect((await run("spalloc", "machine", "fake", ...at)).out).toContain("1 of 3 boards in use by 1 jobs")
+    expect(await run("spalloc", "destroy", String(id), ...at)).toMatchObject({ exit: 0 })
+    await server.waitForLine(/job 1 ended/)
+    while (
+      ((await client.ask("list_machines")) as object) &&
+      (await run("info", host, "--timeout", "0.2")).exit === 0
+    ) {
+      await Bun.sleep(20)
+    }
+  }, 30_000)
+
+  test("says in one line that its addresses are taken", async () => {
+    const base = ["spalloc", "--fake", "1x1", "--fake-address", `${network}.32`, "--port", "0"]
+    await using first = startRelay(base)
+    await portOf(first)
+    const second = await run(...base)
+    expect(second.exit).toBe(1)
+    expect(second.out).toContain("another program has UDP port 17893 or 54321 there")
+  })
+})
+
+describe.if(manyLoopbacks && process.platform !== "win32")("spalloc --config", () => {
+  const machine = (name: string, host: string, bmp: string) =>
+    `[[machine]]\nname = "${name}"\nsingle-board = { bmp = "${bmp}", host = "${host}" }\n`
+
+  test("reads its file again at SIGHUP, and after a kill -9 has the same jobs with the same boards", async () => {
+    const bmp = `${network}.65`
+    await using board = await startBoard([
+      "--listen",
+      `${network}.66`,
+      "--bmp",
+      bmp,
+      "--powered-off",
+      "--power-on-ms",
+      "0",
+    ])
+    const file = join(folder, "lab.toml")
+    await writeFile(file, machine("desk", board.scp.host, `${bmp}:${board.scp.port}`))
+    const args = ["spalloc", "--config", file, "--state", join(folder, "state.sqlite"), "--port", "0"]
+    let before: unknown
+    {
+      await using server = startRelay(args)
+      const client = await LineClient.connect(await portOf(server))
+      await client.ask("create_job", [], { owner: "me", keepalive: null })
+      await client.ask("create_job", [], { owner: "you", keepalive: null })
+      await writeFile(file, "[[machine]]\nname = 5\n")
+      process.kill(server.pid, "SIGHUP")
+      await server.waitForLine(/the configuration stays as it was: .*lab\.toml:2:8/)
+      const more = machine("other", "192.0.2.1", "192.0.2.2")
+      await writeFile(file, machine("desk", board.scp.host, `${bmp}:${board.scp.port}`) + more)
+      process.kill(server.pid, "SIGHUP")
+      await server.waitForLine(/machine other: new/)
+      expect(await client.ask("list_machines")).toMatchObject({ return: [{ name: "desk" }, { name: "other" }] })
+      before = await client.ask("list_jobs")
+      await server.kill()
+    }
+    await using server = startRelay(args)
+    const client = await LineClient.connect(await portOf(server))
+    const facts = (jobs: unknown): unknown =>
+      (jobs as { return: Record<string, unknown>[] }).return.map((job) => [
+        job.job_id,
+        job.owner,
+        job.allocated_machine_name,
+        job.boards,
+      ])
+    expect(facts(await client.ask("list_jobs"))).toEqual(facts(before))
+    expect(facts(before)).toEqual([
+      [1, "me", "desk", [[0, 0, 0]]],
+      [2, "you", "other", [[0, 0, 0]]],
+    ])
+    // Power work that the killed process had not finished is finished.
+    await ready(client, 1)
+    await board.waitForLine(/rom|power/i)
+  }, 30_000)
+
+  test("--check says where a mistake is", async () => {
+    const file = join(folder, "wrong.toml")
+    await writeFile(file, '[server]\nport = "22244"\n')
+    const { exit, out } = await run("spalloc", "--config", file, "--check")
+    expect(exit).toBe(1)
+    expect(out).toMatch(/wrong\.toml:2:8/)
+    await writeFile(file, machine("desk", "192.0.2.1", "192.0.2.2"))
+    expect(await run("spalloc", "--config", file, "--check")).toEqual({
+      exit: 0,
+      out: `${file} is right: 1 machine, 1 board, 1 BMP`,
+    })
+  })
+})
