@@ -82,6 +82,7 @@ export type Event =
   | { type: "tags-not-passing"; peer: string; side: "client" | "server" }
   /** The relay has given up on a boot; `answered` if the board answered 255,255 and nothing else. */
   | { type: "boot-failed"; board: string; application: string; passes: number; durationMs: number; answered: boolean }
+  | { type: "tunnel-listening"; address: string }
   /** A user has proved a key of the safe tunnel; its session begins. */
   | { type: "user-connected"; user: string; peer: string }
   /** Its connection is gone; the session waits for it. */

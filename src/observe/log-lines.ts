@@ -303,6 +303,8 @@ export function logLine(event: Event): LogLine {
         "warn",
         `the machine has another board at ${event.address}, which cannot be reached from here: serve it too, with --boards on the server, and use -t or -T on this client`,
       )
+    case "tunnel-listening":
+      return line("info", `server listening for its users, encrypted, on TCP ${event.address}`)
     case "user-connected":
       return line("info", `${event.user} is connected, from ${event.peer}`)
     case "user-lost":

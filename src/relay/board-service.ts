@@ -8,6 +8,7 @@ import { RxPorts } from "../transport/rx-ports.ts"
 import { dialUdp } from "../transport/udp-dial.ts"
 import type { Board } from "./board.ts"
 import type { BoardInfo } from "./board-list.ts"
+import type { BoardSpec } from "./board-spec.ts"
 import { paceBoot } from "./boot-pacer.ts"
 import type { EndpointContext, EndpointSettings } from "./endpoint.ts"
 import type { Stage } from "./flow.ts"
@@ -15,7 +16,7 @@ import type { Admits } from "./leased.ts"
 import { Relay } from "./relay.ts"
 import { routeTags } from "./route-tags.ts"
 import { guardScp } from "./scp-guard.ts"
-import { CHANNELS, serviceSettings } from "./services.ts"
+import { CHANNELS } from "./services.ts"
 import { watchBoot } from "./watch-boot.ts"
 import { watchVersion } from "./watch-version.ts"
 
@@ -39,22 +40,21 @@ export interface Lease {
   readonly admits?: Admits
 }
 
-/** Starts to serve `name`, a host name or IP literal; `lease`: to whom. */
+/** Starts to serve a board; `lease`: to whom. */
 export function serveBoard(
-  name: string,
-  kind: BoardInfo["kind"],
+  { name, kind, address, scpPort, bootPort }: BoardSpec,
   settings: EndpointSettings,
   context: EndpointContext,
   lease?: Lease,
 ): BoardService {
   const { clock, random, observer } = context
   const board: Board = { name, clock, random, observer }
-  const resolver = new Resolver({ name, clock, observer, random })
+  const resolver = new Resolver({ name: address, clock, observer, random })
   // Said at once, and known when a beacon comes.
   void resolver.resolve()
   const channels = kind === "bmp" ? CHANNELS.filter((channel) => channel === "scp") : CHANNELS
   const dial = (channel: Channel): Dial =>
-    dialUdp({ resolver, port: serviceSettings(settings, channel).boardPort, clock, random, observer })
+    dialUdp({ resolver, port: channel === "scp" ? scpPort : bootPort, clock, random, observer })
   const dialScp = dial("scp")
   const pacer = paceBoot({ board, dialScp: () => dialScp(PROBE), bootGapMs: settings.bootGapMs })
   const receiveBuffers = new ReceiveBuffers(observer)
@@ -64,7 +64,7 @@ export function serveBoard(
     kind === "board"
       ? routeTags({
           board: name,
-          scpPort: settings.scpPort,
+          scpPort,
           clock,
           observer,
           openPath: boardPaths({ resolver, receiveBuffers, drops: observer }),

@@ -7,18 +7,23 @@ import type { Link } from "../transport/link.ts"
 import type { Notice } from "../transport/mux-connection.ts"
 import { type BoardInfo, encodeBoardList, MAX_BOARDS } from "./board-list.ts"
 import { type BoardService, type Lease, serveBoard } from "./board-service.ts"
+import { type BoardSpec, specOf } from "./board-spec.ts"
 import type { EndpointContext, EndpointSettings } from "./endpoint.ts"
 import { findBoards } from "./find-boards.ts"
-import { LEASE_DEFAULTS } from "./lease-settings.ts"
 import type { TellHost } from "./lease-teller.ts"
 import { leasedBmp } from "./leased-bmp.ts"
 import { Leases } from "./leases.ts"
 import { UnbootedBoards } from "./unbooted-boards.ts"
 
+/** Says whether somebody may use the board of that name. */
+export type MayUse = (board: string) => boolean
+/** For those who may use everything. */
+export const everything: MayUse = () => true
+
 /** Ways to the server's clients. */
 export interface ServerTold {
-  /** To every connection. */
-  readonly all: (notice: Notice) => void
+  /** To every connection, what `of` has for somebody who may use what he may; nothing if that is undefined. */
+  readonly all: (of: (mayUse: MayUse) => Notice | undefined) => void
   /** To those from one host. */
   readonly host: TellHost
 }
@@ -31,15 +36,20 @@ function networkOf(address: string): string {
   return address.split(".").slice(0, 2).join(".")
 }
 
+function isSamePlace(a: BoardSpec, b: BoardSpec): boolean {
+  return a.kind === b.kind && a.address === b.address && a.scpPort === b.scpPort && a.bootPort === b.bootPort
+}
+
 /** All boards that a server serves; the first is what plain UDP and Python's framing get. */
 export class ServerBoards {
   readonly #settings: EndpointSettings
   readonly #context: EndpointContext
-  readonly #services = new Map<string, BoardService>()
+  /** In the order in which clients are told of them. */
+  #services = new Map<string, BoardService>()
+  readonly #specs = new Map<string, BoardSpec>()
   readonly #unbooted = new UnbootedBoards()
-  readonly #tell: (notice: Notice) => void
+  readonly #tell: ServerTold["all"]
   readonly #tellHost: TellHost
-  readonly #first: BoardService
   /** Whose the boards are. */
   readonly leases: Leases
   /** Boards that the machine told of and that are not served, as they have been told. */
@@ -49,16 +59,49 @@ export class ServerBoards {
   #lookNotBefore = Number.NEGATIVE_INFINITY
   #closed = false
 
-  constructor(settings: EndpointSettings, context: EndpointContext, told: ServerTold) {
+  constructor(specs: readonly BoardSpec[], settings: EndpointSettings, context: EndpointContext, told: ServerTold) {
     this.#settings = settings
     this.#context = { ...context, observer: this.#watching(context.observer) }
     this.#tell = told.all
     this.#tellHost = told.host
     const { clock, powerCycle } = context
     this.leases = new Leases({ clock, observer: context.observer, tellHost: told.host, powerCycle })
-    this.#first = this.#serve(settings.target, "board")
-    if (Array.isArray(settings.boards)) for (const name of settings.boards) this.#serve(name, "board")
-    if (settings.bmp !== undefined) this.#serve(settings.bmp, "bmp")
+    for (const spec of specs) this.#serve(spec)
+  }
+
+  /** Serves these boards from now on, and no others; flows to boards that stay where they are go on. */
+  reconfigure(specs: readonly BoardSpec[]): void {
+    const wanted = new Map(specs.map((spec) => [spec.name, spec]))
+    for (const [name, service] of this.#services) {
+      const before = this.#specs.get(name)!
+      const after = wanted.get(name)
+      if (after && isSamePlace(before, after)) {
+        if (after.lease) this.leases.reconfigure(name, after.lease)
+        this.#specs.set(name, after)
+        continue
+      }
+      this.#services.delete(name)
+      this.#specs.delete(name)
+      service.close()
+      if (before.lease) this.leases.remove(name)
+    }
+    for (const spec of specs) this.#serve(spec)
+    const sorted = [...wanted.keys()].flatMap((name) => {
+      const service = this.#services.get(name)
+      return service ? [[name, service] as const] : []
+    })
+    this.#services = new Map(sorted)
+    this.#tell((mayUse) => this.#list(mayUse))
+  }
+
+  /** Names and kinds of the boards now, and where they are. */
+  get infos(): readonly BoardInfo[] {
+    return [...this.#services.values()].map(({ info }) => info)
+  }
+
+  /** Flows to the board of that name now. */
+  flowsOf(board: string): number {
+    return this.#services.get(board)?.flowCount ?? 0
   }
 
   /** Flows now. */
@@ -66,17 +109,18 @@ export class ServerBoards {
     return [...this.#services.values()].reduce((sum, service) => sum + service.flowCount, 0)
   }
 
-  /** Takes a flow for the board of that name; empty: the first. */
-  accept(link: Link, channel: Channel, board: string): void {
-    const service = board === "" ? this.#first : this.#services.get(board)
-    if (service) service.accept(link, channel)
-    else link.close({ code: "refused", detail: `this server has no board ${board}` })
+  /** Takes a flow for the board of that name; empty: the first that may be used. */
+  accept(link: Link, channel: Channel, board: string, mayUse: MayUse = everything): void {
+    const service = board === "" ? this.#first(mayUse) : this.#services.get(board)
+    // The same words for a board that is not there and one that is others': which it is, is not told.
+    if (service && mayUse(service.info.name)) service.accept(link, channel)
+    else link.close({ code: "refused", detail: `this server has no board ${board || "for you"}` })
   }
 
   /** A client's notice. */
-  noticed(notice: Notice, answer: (notice: Notice) => void): void {
+  noticed(notice: Notice, answer: (notice: Notice) => void, mayUse: MayUse = everything): void {
     if (notice.kind !== MuxNotice.boardsWanted) return
-    answer(this.#list())
+    answer(this.#list(mayUse))
     this.#lookSoon()
   }
 
@@ -86,7 +130,8 @@ export class ServerBoards {
     const { news, forward } = this.#unbooted.heard(host, this.#context.clock.now())
     if (news) this.#context.observer.event({ type: "board-unbooted", board: host, served: service !== undefined })
     if (forward && service) {
-      this.#tell({ kind: MuxNotice.hello, board: service.info.name, payload: datagram })
+      const { name } = service.info
+      this.#tell((mayUse) => (mayUse(name) ? { kind: MuxNotice.hello, board: name, payload: datagram } : undefined))
     }
   }
 
@@ -103,19 +148,23 @@ export class ServerBoards {
     for (const service of this.#services.values()) service.close()
   }
 
-  #serve(name: string, kind: BoardInfo["kind"]): BoardService {
-    const existing = this.#services.get(name)
-    if (existing) return existing
-    const service = serveBoard(name, kind, this.#settings, this.#context, this.#leaseOf(name, kind))
-    if (this.#services.size < MAX_BOARDS) this.#services.set(name, service)
-    return service
+  #serve(spec: BoardSpec): void {
+    if (this.#services.has(spec.name) || this.#services.size >= MAX_BOARDS) return
+    this.#specs.set(spec.name, spec)
+    this.#services.set(spec.name, serveBoard(spec, this.#settings, this.#context, this.#leaseOf(spec)))
   }
 
-  /** None where the settings know of none: a stage less for every datagram. */
-  #leaseOf(name: string, kind: BoardInfo["kind"]): Lease | undefined {
-    const { leases, lease = LEASE_DEFAULTS } = this.#settings
-    if (!leases && lease === LEASE_DEFAULTS) return undefined
-    if (kind === "board") return this.leases.add(name, leases?.get(name) ?? lease)
+  #first(mayUse: MayUse): BoardService | undefined {
+    for (const service of this.#services.values()) {
+      if (service.info.kind === "board" && mayUse(service.info.name)) return service
+    }
+    return undefined
+  }
+
+  /** None where its spec knows of none: a stage less for every datagram. */
+  #leaseOf({ name, kind, lease }: BoardSpec): Lease | undefined {
+    if (!lease) return undefined
+    if (kind === "board") return this.leases.add(name, lease)
     const { clock, observer } = this.#context
     return { stage: leasedBmp({ name, leases: this.leases, clock, observer, tellHost: this.#tellHost }) }
   }
@@ -127,8 +176,8 @@ export class ServerBoards {
     return undefined
   }
 
-  #list(): Notice {
-    const boards = [...this.#services.values()].map(({ info }) => info)
+  #list(mayUse: MayUse): Notice {
+    const boards = this.infos.filter(({ name }) => mayUse(name))
     return { kind: MuxNotice.boards, board: "", payload: encodeBoardList(boards) }
   }
 
@@ -145,21 +194,23 @@ export class ServerBoards {
   }
 
   async #look(): Promise<void> {
+    const first = this.#first(everything)
+    if (!first) return
     this.#looking = true
-    const found = await findBoards(this.#first.dialScp(), this.#context.clock)
+    const found = await findBoards(first.dialScp(), this.#context.clock)
     this.#looking = false
-    const here = this.#first.info.host
+    const here = first.info.host
     if (!found || this.#closed || here === undefined) return
     const others = found.filter((address) => !this.has(address))
     // Whoever booted the machine decides what it says: it must not aim the relay at other networks.
     const near = others.filter((address) => networkOf(address) === networkOf(here))
     const far = others.filter((address) => networkOf(address) !== networkOf(here))
-    for (const address of near) if (this.#services.size < MAX_BOARDS) this.#serve(address, "board")
+    for (const address of near) this.#serve(specOf(address, "board", this.#settings))
     if (near.length > 0 || far.some((address) => !this.#ignored.has(address))) {
-      this.#context.observer.event({ type: "boards-found", board: this.#first.info.name, served: near, ignored: far })
+      this.#context.observer.event({ type: "boards-found", board: first.info.name, served: near, ignored: far })
     }
     this.#ignored = new Set(far)
-    if (near.length > 0) this.#tell(this.#list())
+    if (near.length > 0) this.#tell((mayUse) => this.#list(mayUse))
   }
 
   /** A board that answers is booted: its next beacon is news again. */
@@ -174,7 +225,9 @@ export class ServerBoards {
         // A machine that has just been booted has other boards, perhaps.
         if (event.type === "boot-answered" || (event.type === "board-version" && !event.booting)) this.#lookSoon()
         // Clients know the boards by the addresses that the machine tells programs.
-        if (event.type === "resolved" && this.#services.has(event.name)) this.#tell(this.#list())
+        if (event.type === "resolved" && [...this.#specs.values()].some(({ address }) => address === event.name)) {
+          this.#tell((mayUse) => this.#list(mayUse))
+        }
       },
       drop: (reason, where, count) => observer.drop(reason, where, count),
     }

@@ -1,16 +1,11 @@
-/** The server, beside the board: listens on the tunnel ports, UDP and TCP at once, and dials the board. */
+/** The server of the plain modes, beside the board: Python's tunnel ports before the boards of a command line. */
 import type { Channel } from "../observe/events.ts"
-import { isLoopback } from "../transport/address.ts"
-import type { Link, Listener } from "../transport/link.ts"
-import { TAGGED_QUEUE } from "../transport/tagged-queue.ts"
-import { listenUdp } from "../transport/udp-listener.ts"
-import { TcpBinding } from "./bind.ts"
+import { specsOf } from "./board-spec.ts"
 import type { Endpoint, EndpointContext, EndpointSettings } from "./endpoint.ts"
-import { HelloListener, isHello } from "./hello-listener.ts"
 import type { Leases } from "./leases.ts"
+import { hearBeacons, type LegacyPorts, openLegacyPorts } from "./legacy-ports.ts"
 import { PeerSessions } from "./peer-sessions.ts"
-import { ServerBoards } from "./server-boards.ts"
-import { CHANNELS, explainTakenPort, serviceSettings } from "./services.ts"
+import { everything, ServerBoards } from "./server-boards.ts"
 
 /** A running server. */
 export interface Server extends Endpoint {
@@ -24,102 +19,36 @@ export interface Server extends Endpoint {
 
 /** Starts a server; rejects with PortNeededError when a tunnel port is taken, and with nothing else. */
 export async function startServer(settings: EndpointSettings, context: EndpointContext): Promise<Server> {
-  const { clock, random, observer } = context
-  const udp: Listener[] = []
-  const tcp: TcpBinding[] = []
-  let hellos: HelloListener | undefined
-  const boards = new ServerBoards(settings, context, {
-    all: (notice) => {
-      for (const binding of tcp) binding.notify(notice)
+  let legacy: LegacyPorts | undefined
+  const boards = new ServerBoards(specsOf(settings), settings, context, {
+    all: (of) => {
+      const notice = of(everything)
+      if (notice) legacy?.notify(notice)
     },
-    host: (host, notice) => {
-      for (const binding of tcp) binding.notifyHost(host, notice)
-    },
+    host: (host, notice) => legacy?.notifyHost(host, notice),
   })
-  const sessions = new PeerSessions(boards.leases, clock)
-  const close = (): void => {
-    hellos?.close()
-    sessions.close()
-    for (const listener of udp) listener.close()
-    for (const binding of tcp) binding.close()
-    boards.close()
-  }
-  const ports: Record<Channel, number> = { scp: settings.scpTunnelPort, boot: settings.bootTunnelPort }
+  const sessions = new PeerSessions(boards.leases, context.clock)
   try {
-    for (const channel of CHANNELS) {
-      const service = serviceSettings(settings, channel)
-      const common = { bind: settings.bind, allow: settings.allow, channel, role: "server", clock, random, observer }
-      const binding = await explainTakenPort("server", service, "TCP", () => {
-        // A mux connection may carry either service of any board, whichever port it came to.
-        const onLink = (link: Link, of: Channel, board: string): void => boards.accept(link, of, board)
-        return new TcpBinding({
-          ...common,
-          port: service.tunnelPort,
-          onLink,
-          taggedQueue: { ...TAGGED_QUEUE, bytes: settings.tagBufferBytes },
-          onNotice: (notice, answer) => boards.noticed(notice, answer),
-          onPeer: (host) => sessions.began(host),
-        })
-      })
-      tcp.push(binding)
-      ports[channel] = binding.port
-      // With -t or -T Python's server has no UDP on that port, and neither have we.
-      if (service.viaTcp) continue
-      const listener = await explainTakenPort("server", service, "UDP", () =>
-        listenUdp({ ...common, port: binding.port }),
-      )
-      listener.onLink = (link) => acceptUdp(boards, link, channel, settings)
-      udp.push(listener)
-    }
+    legacy = await openLegacyPorts(boards, sessions, settings, context)
   } catch (error) {
-    close()
+    sessions.close()
+    boards.close()
     throw error
   }
-  warnIfOpen(settings, context)
-  if (settings.bootListener !== false && settings.bootPort !== 0 && !hearsBeaconsItself(settings)) {
-    const onHello = (host: string, datagram: Uint8Array): void => boards.hello(host, datagram)
-    hellos = new HelloListener({ ...beaconAddress(settings), clock, observer, onHello })
-  }
+  const { ports } = legacy
+  const open = legacy
+  const beacons = hearBeacons(boards, settings, context)
   return {
     ports,
     leases: boards.leases,
     get counts() {
-      return {
-        flows: boards.flowCount,
-        peers: tcp.reduce((sum, binding) => sum + binding.peerCount, 0),
-      }
+      return { flows: boards.flowCount, peers: open.peerCount }
     },
-    close,
+    close() {
+      beacons?.close()
+      sessions.close()
+      open.close()
+      boards.close()
+    },
   }
-}
-
-/**
- * Where beacons come to: at first a broadcast, then whichever address the board was booted from. A fake board on this
- * machine has the port at its own address, and may be started later: there only broadcasts are listened for.
- */
-function beaconAddress(settings: EndpointSettings): { host: string; port: number; expectTaken: boolean } {
-  const here = isLoopback(settings.target) || settings.target === "localhost"
-  return { host: here ? "127.255.255.255" : "0.0.0.0", port: settings.bootPort, expectTaken: here }
-}
-
-/** The boot listener is at the very port that beacons come to. */
-function hearsBeaconsItself(settings: EndpointSettings): boolean {
-  return !settings.bootViaTcp && settings.bootTunnelPort === settings.bootPort
-}
-
-/** A flow over UDP is the first board's; what comes from a board's own address to the beacons' port is a beacon. */
-function acceptUdp(boards: ServerBoards, link: Link, channel: Channel, settings: EndpointSettings): void {
-  const host = link.peer.slice(0, link.peer.lastIndexOf(":"))
-  if (channel === "boot" && hearsBeaconsItself(settings) && boards.has(host)) {
-    link.onDatagram = (datagram) => {
-      if (isHello(datagram)) boards.hello(host, datagram)
-    }
-  } else boards.accept(link, channel, "")
-}
-
-/** The old ports have no security: say so once, where anybody but this machine can reach them. */
-function warnIfOpen(settings: EndpointSettings, context: EndpointContext): void {
-  if (settings.allow || (settings.bind.length > 0 && settings.bind.every(isLoopback))) return
-  const addresses = settings.bind.length > 0 ? settings.bind.join(", ") : "all addresses"
-  context.observer.event({ type: "open-to-all", addresses })
 }

@@ -162,9 +162,12 @@ export function connect<Port extends TcpPort>(
   return new Promise((resolve) => {
     let late = false
     let begunWith: Socket<TcpState> | undefined
+    /** Connected, whether or not the layer above says so. */
+    let connected: Socket<TcpState> | undefined
     const begun = clock.now()
     const timer = clock.after(timeoutMs, () => {
       late = true
+      connected?.terminate()
       resolve({
         ok: false,
         code: "ETIMEDOUT",
@@ -198,12 +201,16 @@ export function connect<Port extends TcpPort>(
           fail(error)
         },
       },
-    }).catch(fail)
+    }).then((socket) => {
+      connected = socket
+      if (late && socket !== begunWith) socket.terminate()
+    }, fail)
 
     async function fail(error: Error & { code?: string }): Promise<void> {
       timer.cancel()
       if (late) return
       late = true
+      connected?.terminate()
       const tookMs = clock.now() - begun
       let code = error.code ?? "EIO"
       // What Bun 1.4.5 says of every failed connect.

@@ -52,14 +52,13 @@ export class EchoTunnel {
   readonly port: number
   #clients: TunnelCarrier[] = []
 
-  constructor(options: { clock?: Clock; resumeMs?: number; limits?: AdmissionLimits } = {}) {
+  constructor(options: { resumeMs?: number; limits?: AdmissionLimits } = {}) {
     this.server = new TunnelServer({
-      name: "pi",
+      settings: () => ({ name: "pi", allow: undefined, sessionsPerKey: 4, resumeMs: options.resumeMs ?? 60_000 }),
       keys: this.keys,
       clock: systemClock,
       observer: this.observer,
       newId: () => randomBytes(16).toString("hex"),
-      allow: () => undefined,
       onLink: (link, channel, board) => {
         this.links.push({ link, channel, board })
         link.onDatagram = (datagram) => {
@@ -70,7 +69,7 @@ export class EchoTunnel {
       },
       onNotice() {},
       onSessionEnd: (session, how) => this.ends.push(`${session.user} ${how}`),
-      ...options,
+      ...(options.limits && { limits: options.limits }),
     })
     this.port = this.server.listen({ host: "127.0.0.1", port: 0 }).port
   }

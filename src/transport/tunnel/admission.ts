@@ -3,6 +3,7 @@
  * the oldest gives way to the newest, so that connections that never speak cannot keep anybody out.
  */
 import { isIPv6 } from "node:net"
+import { unmapHost } from "../address.ts"
 
 /** Bounds on strangers. */
 export interface AdmissionLimits {
@@ -24,8 +25,9 @@ interface Stranger {
   readonly end: (why: Expulsion) => void
 }
 
-/** The IPv4 address, or the /64 of the IPv6 address, that `host` is in. */
-export function groupOf(host: string): string {
+/** The IPv4 address, or the /64 of the IPv6 address, that `address` is in. */
+export function groupOf(address: string): string {
+  const host = unmapHost(address)
   if (!isIPv6(host)) return host
   const [head = "", tail] = host.toLowerCase().split("%")[0]!.split("::")
   const left = head === "" ? [] : head.split(":")

@@ -23,30 +23,35 @@ import { deviceSecret } from "./proof.ts"
 import { listenTls, type SecurePort, type TlsHandlers } from "./tls-port.ts"
 import { type SessionEnd, TunnelSession } from "./tunnel-session.ts"
 
-/** Sessions that one key may have at once. */
-export const MAX_SESSIONS_PER_KEY = 4
-/** A session waits this long for its client to come back. */
-export const RESUME_MS = 60_000
 /** One event for refusals of a kind in this time. */
 const REFUSAL_EVENT_MS = 10_000
 
-/** What the door needs from its owner. */
-export interface TunnelServerOptions {
+/** What a reload may change. */
+export interface TunnelSettings {
   /** What clients are told that they have reached. */
   readonly name: string
+  /** Who may connect at all; undefined: everyone. */
+  readonly allow: AllowList | undefined
+  /** Sessions that one key may have at once. */
+  readonly sessionsPerKey: number
+  /** A session waits this long for its client to come back, milliseconds. */
+  readonly resumeMs: number
+}
+
+/** What the door needs from its owner. */
+export interface TunnelServerOptions {
+  /** Asked each time that they are needed. */
+  readonly settings: () => TunnelSettings
   readonly keys: TunnelKeys
   readonly clock: Clock
   readonly observer: Observer
   /** An unguessable id. */
   readonly newId: () => string
-  /** Asked at each connection: a reload may change it. */
-  readonly allow: () => AllowList | undefined
   readonly onLink: (link: Link, channel: Channel, board: string, session: TunnelSession) => void
   readonly onNotice: (notice: Notice, session: TunnelSession) => void
   readonly onSession?: (session: TunnelSession) => void
   readonly onSessionEnd?: (session: TunnelSession, how: SessionEnd) => void
   readonly taggedQueue?: TaggedQueueLimits
-  readonly resumeMs?: number
   readonly limits?: AdmissionLimits
 }
 
@@ -114,7 +119,7 @@ export class TunnelServer {
     onOpen: (key, peer, abort) => {
       const { clock } = this.#options
       const host = unmapHost(peer.host)
-      const allow = this.#options.allow()
+      const { allow } = this.#options.settings()
       if (allow && !allow.allows(host)) {
         this.#refused("not-allowed", host)
         return false
@@ -195,11 +200,12 @@ export class TunnelServer {
   }
 
   #open(port: SecurePort, message: HelloMessage, key: TunnelKey, resume: string | undefined): TcpOwner | undefined {
-    const { name, newId, clock, observer, resumeMs = RESUME_MS, taggedQueue, onLink, onNotice } = this.#options
+    const { newId, clock, observer, taggedQueue, onLink, onNotice } = this.#options
+    const { name, resumeMs, sessionsPerKey } = this.#options.settings()
     const old = resume === undefined ? undefined : this.#sessions.get(resume)
     const resumed = old?.key.id === key.id ? old : undefined
     const held = this.sessions.filter((session) => session.key.id === key.id).length
-    if (!resumed && held >= MAX_SESSIONS_PER_KEY) {
+    if (!resumed && held >= sessionsPerKey) {
       this.#refused("too-many-sessions", port.peer.host)
       const words = { refused: `this key has ${held} sessions open already: end one`, code: "too-many-sessions" }
       port.write(answerClient(key, port.exporter, message, words))
@@ -230,7 +236,8 @@ export class TunnelServer {
 
   /** The ticket becomes a device key, which both ends derive; it travels no more than the ticket does. */
   #redeem(port: SecurePort, message: HelloMessage, ticket: TunnelKey, device: string): void {
-    const { name, keys, newId, observer } = this.#options
+    const { keys, newId, observer } = this.#options
+    const { name } = this.#options.settings()
     try {
       const id = keys.redeem(ticket.id, { name: device, secret: deviceSecret(ticket.secret, port.exporter) })
       const words = { session: newId(), resumed: false, name, resumeMs: 0, device: id }
