@@ -233,8 +233,11 @@ export class Backend {
       if (!mine()) return
       const module = reply.ok ? moduleOf(reply.message) : undefined
       if (!module) {
-        if (!reply.ok && reply.timedOut && !link.spoken) this.#tryOtherLanguage()
-        link.close(`it does not tell what it is: ${reply.ok ? complaint(reply.message) : reply.text}`)
+        const why = reply.ok ? complaint(reply.message) : reply.text
+        const silent = !reply.ok && reply.timedOut === true && !link.spoken && this.#tryOtherLanguage()
+        link.close(
+          silent ? "it does not answer in protobuf; JSON lines are next" : `it does not tell what it is: ${why}`,
+        )
         return
       }
       link.request(encodeReset, REQUEST_TIMEOUT_MS, (answer) => {
@@ -266,11 +269,12 @@ export class Backend {
     })
   }
 
-  /** It may speak the other language: try that at once, where it is not known which one it speaks. */
-  #tryOtherLanguage(): void {
-    if (this.#languageKnown) return
+  /** It may speak the other language: tried next, where it is not known which one it speaks. */
+  #tryOtherLanguage(): boolean {
+    if (this.#languageKnown) return false
     this.#language = this.#language === "protobuf" ? "json" : "protobuf"
     if (this.#language === "json") this.#backoff.reset()
+    return true
   }
 
   #askForUdp(link: DeviceLink, mine: () => boolean, next: () => void): void {

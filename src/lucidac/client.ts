@@ -216,6 +216,7 @@ export class Client {
     this.#owner.traffic(this)
     const request: Request = { language: "json", envelope, bytes }
     const { type } = envelope
+    this.#options.onEvent({ type: "message", from: this.name, to: "the proxy", kind: type })
     if (!this.#authenticated) this.#jsonAuth(request, envelope)
     else if (type === "ping") {
       this.connection.sendRaw(jsonReply(envelope, { micros: Math.floor(this.#options.clock.now() * 1000) }))
@@ -263,6 +264,7 @@ export class Client {
 
   #message(message: V1Message, body: Uint8Array): void {
     const { id, arm } = message
+    this.#options.onEvent({ type: "message", from: this.name, to: "the proxy", kind: armName(arm) })
     if (arm === ARM.ping) {
       this.connection.send(this.#pong())
     } else if (arm === ARM.auth) this.#auth(message)

@@ -51,6 +51,7 @@ export class JsonSession {
   #earlyBytes = 0
   #personal = false
   #failedRun: string | undefined
+  #chunks = 0
 
   constructor(options: JsonSessionOptions) {
     this.#options = options
@@ -97,6 +98,7 @@ export class JsonSession {
   message(backend: Backend, envelope: JsonEnvelope, object: Uint8Array): boolean {
     if (!this.#filter.accepts(envelope)) return false
     const { client, bufferBytes } = this.#options
+    if (envelope.type === "run_data") this.#chunks++
     const line = jsonLine(object)
     if (this.#starting > 0 && this.#earlyBytes + line.length <= MAX_EARLY_BYTES) {
       this.#early.push(line)
@@ -208,7 +210,9 @@ export class JsonSession {
     }
     if (this.busy) return
     this.#options.onBusy(0)
-    onEvent({ type: "run-over", client: client.name, run, how: String(msg.new).toLowerCase(), chunks: 0, lost: 0 })
+    const how = String(msg.new).toLowerCase()
+    onEvent({ type: "run-over", client: client.name, run, how, chunks: this.#chunks, lost: 0 })
+    this.#chunks = 0
   }
 
   #stop(backends: readonly Backend[]): void {
