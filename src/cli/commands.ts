@@ -1,9 +1,11 @@
 /** Every word that can follow `spinnaker-relay`. */
 import { boardCommand } from "./board.ts"
 import { bootCommand } from "./boot.ts"
+import { clientCommand } from "./client.ts"
 import type { Command } from "./command.ts"
 import { discoverCommand } from "./discover.ts"
 import { infoCommand } from "./info.ts"
+import { joinCommand } from "./join.ts"
 import { lucidacCommand } from "./lucidac.ts"
 import { lucidacFakeCommand } from "./lucidac-fake.ts"
 import { powerCommand } from "./power.ts"
@@ -20,6 +22,8 @@ import { writeCommand } from "./write.ts"
 
 export const commands: readonly Command[] = [
   relayCommand,
+  joinCommand,
+  clientCommand,
   boardCommand,
   bootCommand,
   infoCommand,
