@@ -117,7 +117,7 @@ async function run(parsed: Parsed, io: CommandIo): Promise<number> {
 /** The command. */
 export const clientCommand: Command = {
   name: "client",
-  positionals: "<server>",
+  positionals: "<server> [-- command...]",
   summary:
     "Have the boards of a server that was joined at 127.0.0.1, 127.0.0.2 and so on; or for one command (-- COMMAND)",
   options: [

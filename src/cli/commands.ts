@@ -11,6 +11,7 @@ import { lucidacFakeCommand } from "./lucidac-fake.ts"
 import { powerCommand } from "./power.ts"
 import { readCommand } from "./read.ts"
 import { relayCommand } from "./relay.ts"
+import { serverCommand } from "./server.ts"
 import { spallocCommand } from "./spalloc.ts"
 import {
   spallocDestroyCommand,
@@ -22,6 +23,7 @@ import { writeCommand } from "./write.ts"
 
 export const commands: readonly Command[] = [
   relayCommand,
+  serverCommand,
   joinCommand,
   clientCommand,
   boardCommand,
