@@ -92,6 +92,8 @@ export async function startSafeServer(options: SafeServerOptions, context: Endpo
   const retries = new Set<Timer>()
   let beacons: ReturnType<typeof hearBeacons>
   const close = (): void => {
+    // First: what ends with the server is nobody's release, and no board is power-cycled for it.
+    boards.leases.close()
     for (const timer of retries) timer.cancel()
     beacons?.close()
     peers.close()
