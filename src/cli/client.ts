@@ -3,17 +3,18 @@ import { LogObserver } from "../observe/log-observer.ts"
 import type { EndpointSettings } from "../relay/endpoint.ts"
 import { addressesToTry, type KnownServer, KnownServers } from "../relay/known-servers.ts"
 import { RELAY_LIMITS } from "../relay/relay.ts"
+import { StoreError } from "../relay/secret-store.ts"
 import { TUNNEL_PORT } from "../relay/server-config.ts"
 import { PortNeededError } from "../relay/services.ts"
 import { startTunnelClient, type TunnelClient } from "../relay/tunnel-client.ts"
 import { systemClock } from "../transport/clock.ts"
 import { AddressFile } from "./address-file.ts"
 import { CliError, type Command, type CommandIo, numberOption, type Parsed, portOption } from "./command.ts"
-import { DATA_OPTION, dataDirectory, keeping } from "./data-directory.ts"
+import { DATA_OPTION, dataDirectory, withStores } from "./data-directory.ts"
 import { LOG_OPTIONS, logFrom } from "./log-options.ts"
 import { ADDRESS_OPTION, boardAddresses } from "./relay.ts"
 import { runProgramFor } from "./run-program.ts"
-import { SecretFile, secretFiles } from "./secret-file.ts"
+import { SecretFile } from "./secret-file.ts"
 import { untilStopped } from "./stop.ts"
 
 function settingsOf(parsed: Parsed, server: KnownServer): EndpointSettings {
@@ -52,10 +53,8 @@ function findServer(servers: KnownServers, name: string): KnownServer {
 }
 
 async function run(parsed: Parsed, io: CommandIo): Promise<number> {
-  const directory = dataDirectory(parsed, io, process.platform)
-  const servers = await keeping(() =>
-    KnownServers.open(new SecretFile(secretFiles.servers(directory), process.platform)),
-  )
+  const directory = dataDirectory(parsed, io)
+  const servers = withStores(() => KnownServers.open(new SecretFile(directory.serversFile, process.platform)))
   const server = findServer(servers, parsed.positionals[0] ?? "")
   const settings = settingsOf(parsed, server)
   const waitMs = numberOption(parsed, "wait", { min: 1, max: 86_400 }) * 1000
@@ -72,7 +71,11 @@ async function run(parsed: Parsed, io: CommandIo): Promise<number> {
         key: { id: server.keyId, secret: server.secret },
         onUp: (address) => {
           // A home that cannot be written costs only the time to find the server again.
-          void keeping(() => servers.worked(server.name, address)).catch(() => {})
+          try {
+            servers.worked(server.name, address)
+          } catch (error) {
+            if (!(error instanceof StoreError)) throw error
+          }
         },
         onDown: (why, detail) => {
           lastTrouble = detail
@@ -80,7 +83,7 @@ async function run(parsed: Parsed, io: CommandIo): Promise<number> {
         },
       },
       settings,
-      { clock: systemClock, random: Math.random, observer, addresses: new AddressFile(directory) },
+      { clock: systemClock, random: Math.random, observer, addresses: new AddressFile(directory.path) },
     )
   } catch (error) {
     observer.close()

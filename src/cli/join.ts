@@ -7,9 +7,9 @@ import { formatAddress } from "../transport/address.ts"
 import { systemClock } from "../transport/clock.ts"
 import { join as joinServer } from "../transport/tunnel/join.ts"
 import { CliError, type Command, type CommandIo, type Parsed, UsageError } from "./command.ts"
-import { DATA_OPTION, dataDirectory, keeping } from "./data-directory.ts"
+import { DATA_OPTION, dataDirectory, withStores } from "./data-directory.ts"
 import { LOG_OPTIONS, logFrom } from "./log-options.ts"
-import { SecretFile, secretFiles } from "./secret-file.ts"
+import { SecretFile } from "./secret-file.ts"
 
 /** Far above a ticket that was pasted twice. */
 const MAX_INPUT = 64 << 10
@@ -36,10 +36,8 @@ async function run(parsed: Parsed, io: CommandIo): Promise<number> {
   if (parsed.positionals.length > 0) {
     throw new UsageError("a ticket is a secret: it is pasted when join asks for it, never typed behind it")
   }
-  const directory = dataDirectory(parsed, io, process.platform)
-  const servers = await keeping(() =>
-    KnownServers.open(new SecretFile(secretFiles.servers(directory), process.platform)),
-  )
+  const directory = dataDirectory(parsed, io)
+  const servers = withStores(() => KnownServers.open(new SecretFile(directory.serversFile, process.platform)))
   const ticket = await readTicket(io)
   if (ticket.expiresAt * 1000 < Date.now()) {
     throw new CliError("Not joined: this ticket has expired: ask for another (or this machine's clock is wrong).")
@@ -64,7 +62,7 @@ async function run(parsed: Parsed, io: CommandIo): Promise<number> {
     throw new CliError(`Not joined: ${joined.detail}${advice}.`)
   }
   const { key, address } = joined
-  await keeping(() =>
+  withStores(() =>
     servers.put({ name, addresses: ticket.addresses, keyId: key.id, secret: key.secret, lastGood: address }),
   )
   io.stdout(`Joined ${name} at ${formatAddress(address)}. To use its boards: spinnaker-relay client ${name}\n`)

@@ -2,25 +2,33 @@
 import { randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { hostname } from "node:os"
+import packageJson from "../../package.json" with { type: "json" }
 import { formatComplaints } from "../config/complaint.ts"
+import { BoardWatch } from "../observe/board-watch.ts"
 import { LogObserver } from "../observe/log-observer.ts"
+import type { Observer } from "../observe/observer.ts"
+import { ControlError, type ControlHandlers, controlAnswers } from "../relay/control.ts"
 import type { EndpointContext, EndpointSettings } from "../relay/endpoint.ts"
-import { KeyBook } from "../relay/key-book.ts"
+import type { KeyBook } from "../relay/key-book.ts"
 import { RELAY_LIMITS } from "../relay/relay.ts"
 import { type SafeServer, startSafeServer } from "../relay/safe-server.ts"
 import { BOARD_PORTS, configOfBoard, type ServerConfig, TUNNEL_PORT } from "../relay/server-config.ts"
 import { readServerConfig } from "../relay/server-config-file.ts"
+import { serverControl } from "../relay/server-control.ts"
 import { PortNeededError } from "../relay/services.ts"
 import { AllowList } from "../transport/allow.ts"
 import { systemClock } from "../transport/clock.ts"
+import { ControlListener } from "../transport/control-listener.ts"
+import { localAddresses } from "../transport/local-addresses.ts"
 import { TAGGED_QUEUE } from "../transport/tagged-queue.ts"
 import { CliError, type Command, type CommandIo, type Parsed, portOption, UsageError } from "./command.ts"
-import { DATA_OPTION, dataDirectory, keeping } from "./data-directory.ts"
-import { lockDirectory } from "./directory-lock.ts"
+import { DATA_OPTION, type DataDirectory, dataDirectory, withStores } from "./data-directory.ts"
 import { LOG_OPTIONS, logFrom } from "./log-options.ts"
-import { SecretFile, secretFiles } from "./secret-file.ts"
+import { ownKeys } from "./own-keys.ts"
+import { powerCycles } from "./power-cycle.ts"
+import { ALLOW_OPTION, allowList, BIND_OPTION } from "./relay.ts"
 import { untilStopped } from "./stop.ts"
-import { parseHost } from "./target.ts"
+import { parseBind, parseHost } from "./target.ts"
 
 /** Reads a configuration; throws CliError with all complaints, each with its place. */
 export function readConfigFile(file: string): ServerConfig {
@@ -47,8 +55,22 @@ function configFrom(parsed: Parsed): ServerConfig {
   if (file === undefined && board === undefined) {
     throw new UsageError("name the board (spinnaker-relay server 192.168.240.1) or a configuration (--config FILE)")
   }
-  const config = file === undefined ? configOfBoard(parseHost(board!)) : readConfigFile(file)
-  return parsed.value("port") === undefined ? config : { ...config, port: portOption(parsed, "port") }
+  return withFlags(file === undefined ? configOfBoard(parseHost(board!)) : readConfigFile(file), parsed)
+}
+
+/** What is typed goes before what is in the file. */
+function withFlags(config: ServerConfig, parsed: Parsed): ServerConfig {
+  const allow = parsed.values("allow")
+  // Its complaint is for whoever typed it.
+  if (allow.length > 0) allowList(allow)
+  const typed = parsed.values("bind").map(parseBind)
+  const listen = typed.includes(undefined) ? [] : (typed as string[])
+  return {
+    ...config,
+    ...(parsed.value("port") !== undefined && { port: portOption(parsed, "port") }),
+    ...(allow.length > 0 && { allow }),
+    ...(typed.length > 0 && { listen }),
+  }
 }
 
 /** What a configuration does not say. */
@@ -78,52 +100,78 @@ async function run(parsed: Parsed, io: CommandIo): Promise<number> {
     io.stdout(`${parsed.value("config") ?? "the command line"} is in order: ${names}\n`)
     return 0
   }
-  const directory = dataDirectory(parsed, io, process.platform)
-  const lock = await keeping(() => lockDirectory(directory, process.platform))
-  if (!lock) {
-    throw new CliError(
-      `Another spinnaker-relay server uses ${directory}: end that one, or name another directory with --data DIRECTORY.`,
-    )
-  }
+  const directory = dataDirectory(parsed, io)
+  const own = await ownKeys(directory, systemClock)
   try {
-    const keys = await keeping(() =>
-      KeyBook.open(new SecretFile(secretFiles.keys(directory), process.platform), {
-        now: Date.now,
-        randomBytes: (length) => new Uint8Array(randomBytes(length)),
-      }),
-    )
-    return await serve(parsed, io, config, keys)
+    return await serve({ parsed, io, config, keys: own.keys, directory })
   } finally {
-    lock.release()
+    own.release()
   }
 }
 
-async function serve(parsed: Parsed, io: CommandIo, config: ServerConfig, keys: KeyBook): Promise<number> {
-  const observer = new LogObserver(logFrom(parsed, io), systemClock)
-  const context: EndpointContext = { clock: systemClock, random: Math.random, observer }
+interface Serving {
+  readonly parsed: Parsed
+  readonly io: CommandIo
+  readonly config: ServerConfig
+  readonly keys: KeyBook
+  readonly directory: DataDirectory
+}
+
+async function serve({ parsed, io, config, keys, directory }: Serving): Promise<number> {
+  const log = new LogObserver(logFrom(parsed, io), systemClock)
+  const boards = new BoardWatch(log)
+  const machineName = hostname().split(".")[0] || "server"
   const usual = usualSettings(config)
-  let server: SafeServer
+  const powerCycle = powerCycles(io, (name) => server.config.boards.find((board) => board.name === name)?.bmp)
+  const context: EndpointContext = { clock: systemClock, random: Math.random, observer: boards, powerCycle }
+  let server!: SafeServer
+  let control: ControlListener | undefined
   try {
-    server = await startSafeServer(
-      {
-        config,
-        machineName: hostname().split(".")[0] || "server",
-        keys,
-        newId: () => randomBytes(16).toString("hex"),
-        legacy: parsed.flag("legacy") ? usual : undefined,
-        usual,
-      },
-      context,
-    )
+    const newId = (): string => randomBytes(16).toString("hex")
+    const legacy = parsed.flag("legacy") ? usual : undefined
+    server = await startSafeServer({ config, machineName, keys, newId, legacy, usual }, context)
+    const file = parsed.value("config")
+    const handlers = serverControl({
+      ...{ server, keys, boards, clock: systemClock, machineName, drops: log.totals },
+      version: packageJson.version,
+      pid: process.pid,
+      own: () => ({ hostName: hostname(), local: localAddresses() }),
+      readConfig: file === undefined ? undefined : () => withFlags(configAgain(file), parsed),
+    })
+    const onRequest = controlAnswers(handlers, systemClock)
+    const address = directory.controlAddress
+    control = withStores(() => new ControlListener({ address, clock: systemClock, onRequest }))
+    io.onHangUp?.(() => void reloadAtHangUp(handlers, boards))
   } catch (error) {
-    observer.close()
+    server?.close()
+    log.close()
     if (error instanceof PortNeededError) throw new CliError(error.message, 1, { cause: error })
     throw error
   }
-  observer.event({ type: "stopping", signal: await untilStopped(io) })
+  log.event({ type: "stopping", signal: await untilStopped(io) })
+  control.close()
   server.close()
-  observer.close()
+  log.close()
   return 0
+}
+
+/** For a reload: whoever asks for it is told what is wrong, and the server goes on as it is. */
+function configAgain(file: string): ServerConfig {
+  try {
+    return readConfigFile(file)
+  } catch (error) {
+    if (error instanceof CliError) throw new ControlError(error.message, { cause: error })
+    throw error
+  }
+}
+
+async function reloadAtHangUp(handlers: ControlHandlers, observer: Observer): Promise<void> {
+  try {
+    const { changes } = await handlers.reload()
+    observer.event({ type: "reloaded", changes: [...changes] })
+  } catch (error) {
+    observer.event({ type: "reload-failed", detail: (error as Error).message })
+  }
 }
 
 /** The command. */
@@ -135,6 +183,8 @@ export const serverCommand: Command = {
     { name: "config", value: "FILE", description: "Several boards, limits and leases, from a TOML file" },
     { name: "check", description: "Say whether the configuration is in order, and end" },
     { name: "port", value: "PORT", description: `TCP port for users (default: ${TUNNEL_PORT})` },
+    BIND_OPTION,
+    ALLOW_OPTION,
     { name: "legacy", description: "Also open the old ports 17894 and 17895, which have no security" },
     DATA_OPTION,
     ...LOG_OPTIONS,

@@ -303,6 +303,10 @@ export function logLine(event: Event): LogLine {
         "warn",
         `the machine has another board at ${event.address}, which cannot be reached from here: serve it too, with --boards on the server, and use -t or -T on this client`,
       )
+    case "reloaded":
+      return line("info", `read the configuration again: ${event.changes.join("; ") || "nothing has changed"}`)
+    case "reload-failed":
+      return line("error", `the configuration was left as it was: ${event.detail}`)
     case "tunnel-listening":
       return line("info", `server listening for its users, encrypted, on TCP ${event.address}`)
     case "user-connected":
