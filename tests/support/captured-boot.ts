@@ -1,7 +1,18 @@
 /** A captured boot: what the client sent, in order, and what the board made of it. */
 import { BOOT_PORT } from "../../src/protocol/boot.ts"
 import { SCP_PORT } from "../../src/protocol/scp.ts"
+import { Application } from "./application.ts"
 import { readPcap } from "./pcap.ts"
+
+/** The captures of boots, of clean lines and of bad ones. */
+export const CAPTURED_BOOTS = [
+  "rig-boot-spin3",
+  "rig-boot-spin5",
+  "spinnman-boot-spin5",
+  "ybug-boot-spin5",
+  "rig-boot-lossy",
+  "spinnman-boot-lossy",
+] as const
 
 /** One datagram that the captured client sent. */
 export interface SentDatagram {
@@ -52,5 +63,20 @@ export async function readCapturedBoot(name: string): Promise<CapturedBoot> {
     dropped: boots.flatMap((line, index) => (line.ev === "boot_drop" ? [index + 1] : [])),
     digest: lines.find((line) => line.ev === "image")?.sha,
     missing: ends.at(-1)?.complete === false ? (ends.at(-1)?.missing ?? []) : [],
+  }
+}
+
+/** Sends the capture's datagrams to `ports` in their own order, each socket of the capture from a socket of its own. */
+export async function replayBoot(
+  capture: CapturedBoot,
+  ports: Readonly<Record<"scp" | "boot", number>>,
+): Promise<void> {
+  const sockets = new Map<string, Application>()
+  for (const { socket, service, payload } of capture.sent) {
+    const application = sockets.get(socket) ?? (await Application.open(ports[service]))
+    sockets.set(socket, application)
+    application.send(payload)
+    // One turn of the loop for everybody: the order is the capture's, the pace is not.
+    await new Promise((resolve) => setImmediate(resolve))
   }
 }
