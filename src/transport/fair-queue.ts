@@ -167,6 +167,20 @@ export class FairQueue {
     this.#length = 0
   }
 
+  /** Forgets what waits for channels that `keeps` says no to, counted as "closed". */
+  retain(keeps: (channel: number) => boolean): void {
+    let lost = 0
+    for (const channel of this.#turns.filter(({ id }) => !keeps(id))) {
+      for (let entry = channel.shift(); entry; entry = channel.shift()) {
+        this.#took(entry)
+        if (!entry.control) lost++
+      }
+      this.#channels.delete(channel.id)
+    }
+    this.#turns = this.#turns.filter(({ id }) => this.#channels.has(id))
+    if (lost > 0) this.#options.drops.drop("closed", this.#options.where, lost)
+  }
+
   #channel(id: number): Channel {
     let channel = this.#channels.get(id)
     if (!channel) {

@@ -201,6 +201,8 @@ export class MuxConnection {
     this.#port = port
     this.#heartbeat = new Heartbeat(clock.now(), heartbeat)
     this.#pingedAt = clock.now()
+    // What waits for a flow that has ended here, its end included, would meet the flow that the peer opens anew.
+    for (const queue of [this.#data, this.#tagged]) queue.retain((id) => this.#flows.has(id))
     const opens: Uint8Array[] = []
     for (const [id, entry] of this.#flows) {
       if (onOpen) entry.unconfirmed = true
@@ -232,12 +234,14 @@ export class MuxConnection {
   received(chunk: Uint8Array): void {
     if (this.#over) return
     this.#heartbeat.received(this.#options.clock.now())
-    const error = this.#decoder.push(chunk, (frame) => {
-      if (this.#over) return
+    const decoder = this.#decoder
+    const error = decoder.push(chunk, (frame) => {
+      // A frame before may have ended all, or this connection.
+      if (this.#over || this.#decoder !== decoder) return
       this.#options.onFrame?.()
       this.#frame(frame)
     })
-    if (!error) return
+    if (!error || this.#decoder !== decoder) return
     const detail =
       error.code === "frame-too-long" ? `frame of ${error.length} bytes, the limit is ${error.limit}` : error.detail
     this.#dead(`it does not keep to the protocol: ${detail}`)

@@ -131,4 +131,16 @@ describe("FairQueue", () => {
     const dropped = (observer.dropped.get("queue-full") ?? 0) + (observer.dropped.get("queue-old") ?? 0)
     expect(pushed).toBe(taken + dropped + queue.length)
   })
+
+  test("forgets what waits for channels that are no more, and leaves the others their turns", () => {
+    const { queue, order, observer } = setup()
+    for (const channel of [1, 2, 3, 2, 1]) queue.push(channel, frame(channel), 100)
+    queue.push(2, frame(2), 100, true)
+    queue.retain((channel) => channel !== 2)
+    expect([queue.length, queue.bytes, queue.has(2)]).toEqual([3, 900, false])
+    queue.push(2, frame(2), 100)
+    expect(order()).toEqual([1, 1, 3, 2])
+    // A channel's end is no datagram.
+    expect(observer.dropped).toEqual(new Map([["closed", 2]]))
+  })
 })

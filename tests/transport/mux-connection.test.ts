@@ -169,6 +169,27 @@ describe("MuxConnection", () => {
     expect(server.dead).toEqual([expect.stringContaining("flow 7 twice")])
   })
 
+  test("hears nothing further of a connection that has been given up in the middle of a chunk", () => {
+    const { server, clock } = pair()
+    const dead: string[] = []
+    const arrived: number[] = []
+    const connection = new MuxConnection({
+      ...{ port: new FakePort(), peer: "peer", clock, drops: server.observer },
+      onOpen: () => {
+        arrived.push(arrived.length)
+        return new Owner()
+      },
+      // As a session does that may go on over another connection.
+      onDead: (detail) => {
+        dead.push(detail)
+        connection.detach()
+      },
+    })
+    const open = (flow: number) => encodeOpen(flow, "scp", "", "a:1")
+    connection.received(Buffer.concat([open(1), open(0), open(2), Buffer.from("garbage that is no frame")]))
+    expect([arrived.length, dead.length]).toEqual([1, 1])
+  })
+
   test("takes a flow id again after a close from either side", () => {
     const { server } = pair()
     server.connection.received(Buffer.concat([encodeOpen(7, "scp", "", "a:1"), encodeClose(7, "closed")]))
