@@ -8,6 +8,7 @@ import { join } from "../../../src/transport/tunnel/join.ts"
 import { prove } from "../../../src/transport/tunnel/proof.ts"
 import { connectTls, listenTls, type SecurePort } from "../../../src/transport/tunnel/tls-port.ts"
 import { Middleman } from "../../support/middleman.ts"
+import { RawTls } from "../../support/raw-tls.ts"
 import { RecordingObserver } from "../../support/recording-observer.ts"
 import { EchoTunnel, listen, text } from "../../support/tunnel.ts"
 import { until } from "../../support/until.ts"
@@ -21,30 +22,7 @@ afterEach(() => {
   for (const one of disposables.splice(0).reverse()) one[Symbol.dispose]()
 })
 
-/** A raw TLS connection to `port`, and all that comes on it. */
-async function dialTls(port: number): Promise<{ port: SecurePort; heard: Buffer[]; closed: () => boolean }> {
-  const heard: Buffer[] = []
-  let closed = false
-  const { promise, resolve } = Promise.withResolvers<SecurePort>()
-  await connectTls({
-    address: { host: "127.0.0.1", port },
-    timeoutMs: 5_000,
-    clock: systemClock,
-    ownerOf: (opened) => {
-      resolve(opened)
-      return {
-        onData: (chunk) => heard.push(Buffer.from(chunk)),
-        onDrain() {},
-        onClose: () => {
-          closed = true
-        },
-      }
-    },
-  })
-  const opened = await promise
-  keep({ [Symbol.dispose]: () => opened.abort() })
-  return { port: opened, heard, closed: () => closed }
-}
+const dialTls = async (port: number): Promise<RawTls> => keep(await RawTls.connect(port))
 
 function joinAt(port: number, ticket: { id: string; secret: Uint8Array }) {
   const observer = new RecordingObserver()
@@ -199,12 +177,12 @@ describe("strangers", () => {
     const key = tunnel.keys.add("alice")
     const first = await dialTls(tunnel.port)
     const body = encodeBody({ key: key.id })
-    const message = encodeHello(body, prove(key.secret, first.port.exporter, { role: "client" }, body))
-    first.port.write(message)
+    const message = encodeHello(body, prove(key.secret, first.exporter, { role: "client" }, body))
+    first.send(message)
     await until(() => first.heard.length > 0, "a welcome")
     const second = await dialTls(tunnel.port)
-    second.port.write(message)
-    await until(() => second.closed(), "the replay to be cut off")
+    second.send(message)
+    await until(() => second.closed, "the replay to be cut off")
     expect([tunnel.refused("wrong-proof"), tunnel.server.sessions.length]).toEqual([1, 1])
   })
 
@@ -294,13 +272,13 @@ describe("strangers", () => {
     ] as const
     for (const [bytes, reason] of cases) {
       const before = tunnel.refused(reason)
-      const { port } = await dialTls(tunnel.port)
-      port.write(bytes)
+      const one = await dialTls(tunnel.port)
+      one.send(bytes)
       await until(() => tunnel.refused(reason) === before + 1, reason)
     }
-    const { port } = await dialTls(tunnel.port)
-    port.write(Uint8Array.of(0x53, 0x50))
-    port.end()
+    const one = await dialTls(tunnel.port)
+    one.send(Uint8Array.of(0x53, 0x50))
+    one.socket.end()
     await until(() => tunnel.refused("left") === 1, "left")
     await until(() => tunnel.server.strangers === 0, "all to be gone")
   })
@@ -312,7 +290,7 @@ describe("strangers", () => {
     expect(tunnel.server.strangers).toBe(2)
     const { ups } = tunnel.client(tunnel.keys.add("alice"))
     await until(() => ups.length > 0, "the one who has a key", 2_000)
-    await until(() => silent.every(({ closed }) => closed()), "the silent to be ended")
+    await until(() => silent.every(({ closed }) => closed), "the silent to be ended")
     expect(tunnel.server.strangers).toBe(0)
     expect([tunnel.refused("crowded"), tunnel.refused("timeout")]).toEqual([5, 1])
   })
