@@ -15,6 +15,8 @@ export class Middleman implements Disposable {
   accepted = 0
   /** Bytes that have come from clients. */
   fromClients = 0
+  /** What passes takes this much longer, each way; in order. */
+  delayMs = 0
   #pairs = new Set<Pair>()
   #mode: "pass" | "stop-reading" | "refuse" = "pass"
   readonly #listener: TCPSocketListener<unknown>
@@ -39,8 +41,10 @@ export class Middleman implements Disposable {
           const pair = pairs.get(near)
           this.fromClients += chunk.length
           if (!pair || pair.dead) return
-          if (pair.far) pair.far.write(chunk)
-          else pair.pending.push(new Uint8Array(chunk))
+          this.#later(pair, () => {
+            if (pair.far) pair.far.write(chunk)
+            else pair.pending.push(new Uint8Array(chunk))
+          })
         },
         close: (near) => {
           const pair = pairs.get(near)
@@ -94,9 +98,29 @@ export class Middleman implements Disposable {
     this.#pairs.clear()
   }
 
+  /** Resets the clients' side of every connection, and does not tell the server. */
+  cutNear(): void {
+    this.blackhole()
+    for (const { near } of [...this.#pairs]) near.terminate()
+  }
+
+  /** Resets the server's side of every connection, and does not tell the clients. */
+  cutFar(): void {
+    this.blackhole()
+    for (const { far } of this.#pairs) far?.terminate()
+  }
+
   [Symbol.dispose](): void {
     this.cut()
     this.#listener.stop(true)
+  }
+
+  #later(pair: Pair, pass: () => void): void {
+    const alive = (): void => {
+      if (!pair.dead) pass()
+    }
+    if (this.delayMs === 0) alive()
+    else setTimeout(alive, this.delayMs)
   }
 
   #dial(pair: Pair): void {
@@ -110,7 +134,7 @@ export class Middleman implements Disposable {
           for (const chunk of pair.pending.splice(0)) far.write(chunk)
         },
         data: (_far, chunk) => {
-          if (!pair.dead) pair.near.write(chunk)
+          this.#later(pair, () => pair.near.write(chunk))
         },
         close: () => {
           if (!pair.dead) pair.near.end()

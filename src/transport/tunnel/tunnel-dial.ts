@@ -39,10 +39,10 @@ export interface TunnelDialOptions {
   readonly noWayTo?: (address: Address) => Promise<string | undefined>
 }
 
-/** A connection that lived this long resets the backoff. */
+/** A connection that lived this long makes the next wait a first one. */
 const STABLE_MS = 5_000
-/** Errors of this machine's own network are retried at most this far apart. */
-const OWN_NETWORK_CAP_MS = 1_000
+/** Errors of this machine's own network, and the loss of a server that was just there, are retried at most this far apart. */
+const SOON_CAP_MS = 1_000
 
 type State =
   | { readonly kind: "waiting"; readonly timer: Timer }
@@ -63,7 +63,7 @@ export class TunnelCarrier implements LinkCarrier {
   /** Those that have never been on a connection. */
   readonly #fresh = new Set<CarriedLink>()
   readonly #backoff: Backoff
-  readonly #ownNetworkBackoff: Backoff
+  readonly #soonBackoff: Backoff
   readonly #watch: Timer
   #ways: Way[]
   #state: State = { kind: "closed" }
@@ -81,7 +81,7 @@ export class TunnelCarrier implements LinkCarrier {
       port,
     }))
     this.#backoff = new Backoff({ ...RETRY, random })
-    this.#ownNetworkBackoff = new Backoff({ ...RETRY, capMs: OWN_NETWORK_CAP_MS, random })
+    this.#soonBackoff = new Backoff({ ...RETRY, capMs: SOON_CAP_MS, random })
     this.#startedAt = clock.now()
     this.#watch = watchMachine(clock, () => this.nudge(), options.senses)
     void this.#connect()
@@ -123,7 +123,7 @@ export class TunnelCarrier implements LinkCarrier {
   /** The machine has slept, or its network is another: what looks alive is asked, and what waits is tried now. */
   nudge(): void {
     this.#backoff.reset()
-    this.#ownNetworkBackoff.reset()
+    this.#soonBackoff.reset()
     const state = this.#state
     if (state.kind === "up") this.#session?.mux.probe()
     if (state.kind !== "waiting") return
@@ -205,6 +205,7 @@ export class TunnelCarrier implements LinkCarrier {
     const { clock, observer } = this.#options
     this.#ways = [way, ...this.#ways.filter((other) => other !== way)]
     this.#state = { kind: "up", port, since: clock.now() }
+    this.#backoff.reset()
     const resumed = welcome.resumed && this.#session?.id === welcome.session
     const again = this.#session !== undefined
     if (resumed) this.reconnects++
@@ -294,13 +295,13 @@ export class TunnelCarrier implements LinkCarrier {
     this.#startedAt = clock.now()
     for (const link of this.#links.values()) link.pause()
     this.#session?.mux.detach()
-    if (clock.now() - state.since >= STABLE_MS) this.#backoff.reset()
-    this.#retry("connection-lost", detail, false)
+    if (clock.now() - state.since >= STABLE_MS) this.#soonBackoff.reset()
+    this.#retry("connection-lost", detail, true)
   }
 
-  #retry(type: "connect-failed" | "connection-lost", detail: string, ownNetwork: boolean): void {
-    if (!ownNetwork) this.#ownNetworkBackoff.reset()
-    const retryMs = this.#wait(ownNetwork ? this.#ownNetworkBackoff : this.#backoff)
+  #retry(type: "connect-failed" | "connection-lost", detail: string, soon: boolean): void {
+    if (!soon) this.#soonBackoff.reset()
+    const retryMs = this.#wait(soon ? this.#soonBackoff : this.#backoff)
     this.#options.observer.event({ type, target: this.target, detail, retryMs })
   }
 
