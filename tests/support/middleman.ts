@@ -5,6 +5,7 @@ interface Pair {
   readonly near: Socket<unknown>
   far: Socket<unknown> | undefined
   pending: Uint8Array[]
+  readonly delayMs: number
   /** Nothing passes any more, and neither end is told. */
   dead: boolean
 }
@@ -15,7 +16,7 @@ export class Middleman implements Disposable {
   accepted = 0
   /** Bytes that have come from clients. */
   fromClients = 0
-  /** What passes takes this much longer, each way; in order. */
+  /** What passes on connections to come takes this much longer, each way. */
   delayMs = 0
   #pairs = new Set<Pair>()
   #mode: "pass" | "stop-reading" | "refuse" = "pass"
@@ -30,7 +31,7 @@ export class Middleman implements Disposable {
         binaryType: "uint8array",
         open: (near) => {
           this.accepted++
-          const pair: Pair = { near, far: undefined, pending: [], dead: false }
+          const pair: Pair = { near, far: undefined, pending: [], delayMs: this.delayMs, dead: false }
           pairs.set(near, pair)
           this.#pairs.add(pair)
           if (this.#mode === "refuse") near.terminate()
@@ -119,8 +120,8 @@ export class Middleman implements Disposable {
     const alive = (): void => {
       if (!pair.dead) pass()
     }
-    if (this.delayMs === 0) alive()
-    else setTimeout(alive, this.delayMs)
+    if (pair.delayMs === 0) alive()
+    else setTimeout(alive, pair.delayMs)
   }
 
   #dial(pair: Pair): void {

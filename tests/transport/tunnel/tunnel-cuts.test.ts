@@ -67,8 +67,8 @@ describe("a network that fails", () => {
       expect(tunnel.ends).toEqual([])
       expect(observer.of("tunnel-up").map(({ resumed }) => resumed)).toEqual([false, ...ways.map(() => true)])
       // A server that has just proved itself is worth asking soon, however often the way to it breaks.
-    for (const { retryMs } of observer.of("connection-lost")) expect(retryMs).toBeLessThanOrEqual(1_000)
-    expect(tunnel.server.sessions.map(({ reconnects }) => reconnects)).toEqual([ways.length])
+      for (const { retryMs } of observer.of("connection-lost")) expect(retryMs).toBeLessThanOrEqual(1_000)
+      expect(tunnel.server.sessions.map(({ reconnects }) => reconnects)).toEqual([ways.length])
     },
     60_000,
   )
