@@ -1,6 +1,6 @@
 /** The control requests about keys, for a server that runs and for `invite` beside one that does not. */
 import { closestWord } from "../config/closest-word.ts"
-import { encodeTicket } from "../protocol/ticket.ts"
+import { encodeTicket, MAX_TICKET_ADDRESSES } from "../protocol/ticket.ts"
 import { formatAddress } from "../transport/address.ts"
 import { readHostPort } from "../transport/host.ts"
 import { ControlError, type ControlHandlers, type InviteRequest, type KeyInfo } from "./control.ts"
@@ -53,15 +53,15 @@ function infoOf({ secret: _, spent: __, ...info }: Key): KeyInfo {
 
 function addressesOf({ hosts }: InviteRequest, context: KeyControlContext): readonly ServerAddress[] {
   if (hosts.length === 0) return context.addresses()
-  if (hosts.length > MAX_HOSTS) throw new ControlError(`a ticket has room for ${MAX_HOSTS} hosts, not ${hosts.length}`)
+  if (hosts.length > MAX_TICKET_ADDRESSES) {
+    throw new ControlError(`a ticket has room for ${MAX_TICKET_ADDRESSES} hosts, not ${hosts.length}`)
+  }
   try {
     return hosts.map((text) => readHostPort(text, context.port()))
   } catch (error) {
     throw new ControlError(`--host ${(error as RangeError).message}`, { cause: error })
   }
 }
-
-const MAX_HOSTS = 16
 
 function checkBoards({ boards }: InviteRequest, context: KeyControlContext): void {
   const known = context.boards()

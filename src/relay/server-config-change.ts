@@ -37,12 +37,7 @@ export function compareServerConfigs(before: ServerConfig, after: ServerConfig):
 
 const placeOf = ({ address, scpPort, bootPort }: BoardConfig) => [address, scpPort, bootPort]
 
-/** True if the two were the same. */
-export function isUnchanged(change: ServerConfigChange): boolean {
-  return describeChange(change).length === 0
-}
-
-/** A line for each difference, for whoever asked for the reload. */
+/** A line for each difference, for whoever asked for the reload; none if nothing has changed. */
 export function describeChange(change: ServerConfigChange): string[] {
   const other = (["limits", "allow", "name"] as const).filter((key) => change[key])
   return [
