@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { StoreError } from "../relay/secret-store.ts"
 import { giveToOwner, makePrivateDirectory } from "./secret-file.ts"
 
-/** A lock that is held. */
+/** A lock that is held for as long as somebody has this object: one that is dropped is let go, some time later. */
 export interface DirectoryLock {
   release(): void
 }

@@ -10,8 +10,9 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }))
 
 const HOLDER = `
 import { lockDirectory } from ${JSON.stringify(join(import.meta.dir, "../../src/cli/directory-lock.ts"))}
-console.log(lockDirectory(process.argv[1], process.platform) ? "held" : "busy")
-setInterval(() => {}, 1000)
+const lock = lockDirectory(process.argv[1], process.platform)
+console.log(lock ? "held" : "busy")
+setInterval(() => lock, 1000)
 `
 
 test("a directory has one owner at a time, and another once that one lets go", () => {
@@ -23,6 +24,8 @@ test("a directory has one owner at a time, and another once that one lets go", (
   first?.release()
   const second = lockDirectory(directory, "linux")
   expect(second).toBeDefined()
+  Bun.gc(true)
+  expect(lockDirectory(directory, "linux")).toBeUndefined()
   second?.release()
 })
 
