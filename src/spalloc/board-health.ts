@@ -47,6 +47,10 @@ export class BoardHealth {
     }
   }
 
+  get isUnsaved(): boolean {
+    return this.#changed.size > 0
+  }
+
   /** What changed since the last `saved`. */
   get unsaved(): StoredHealth[] {
     return [...this.#changed].map(([name, { machine, board }]) => ({

@@ -7,15 +7,17 @@
  */
 import type { Clock } from "../transport/clock.ts"
 import { BoardHealth } from "./board-health.ts"
+import { Changes } from "./changes.ts"
 import type { MachineConfig, ServerSettings, SpallocConfig } from "./config.ts"
-import { type HeldFrame, type Holding, isSettled } from "./holding.ts"
-import { deadJobState, isExpired, type Job, jobMachine, jobRecord, jobState, NO_MACHINE, storedJob } from "./job.ts"
+import { type HeldFrame, type Holding, holdingOf, isSettled } from "./holding.ts"
+import { deadJobState, isExpired, type Job, jobMachine, jobRecord, jobState, NO_MACHINE } from "./job.ts"
 import { type JobEvent, stepJob } from "./job-life.ts"
 import { fingerprintOf, Machine } from "./machine.ts"
 import type { Allocation } from "./machine-allocator.ts"
 import { PowerLedger } from "./power-ledger.ts"
 import { RetiredJobs } from "./retired-jobs.ts"
-import { Store, type StoredHolding, type StoredState } from "./store.ts"
+import { Scheduler } from "./scheduler.ts"
+import { Store, type StoredState } from "./store.ts"
 import {
   type BoardPlace,
   CommandError,
@@ -85,14 +87,13 @@ export class Controller {
   #nextJobId = 1
   #triedAt: number
 
-  readonly #jobsChanged = new Set<number>()
-  readonly #machinesChanged = new Set<string>()
-  readonly #dirtyJobs = new Set<number>()
-  readonly #dirtyHoldings = new Set<number>()
-  #newlyRetired: { id: number; reason: string | null }[] = []
-  #forgotten: number[] = []
-  #machinesDirty = false
-  #dirty = false
+  readonly #changes: Changes
+  readonly #scheduler = new Scheduler({
+    machines: () => this.#machines,
+    jobs: () => this.#jobs,
+    start: (job, machine, allocation) => this.#allocate(job, machine, allocation),
+    cancel: (job) => this.#destroy(job, "No suitable machines available."),
+  })
 
   /** Opens the state, takes up what a former process left, and has work for `flush()` at once. Throws if it cannot. */
   constructor({ config, state, clock, wallTime = Date.now, onEvent = () => {} }: ControllerOptions) {
@@ -103,6 +104,7 @@ export class Controller {
     this.#triedAt = clock.now()
     this.#retired = new RetiredJobs(config.settings.maxRetiredJobs)
     this.#store = new Store(state)
+    this.#changes = new Changes(this.#health)
     try {
       this.#takeUp(config.machines, this.#store.load())
     } catch (error) {
@@ -141,9 +143,9 @@ export class Controller {
       seenFrom: host,
       holding: undefined,
     })
-    this.#jobChanged(id)
+    this.#changes.job(id)
     this.#onEvent({ type: "job-created", jobId: id, owner: request.owner, host })
-    this.#runQueues(this.#enqueue(this.#jobs.get(id)!))
+    this.#scheduler.run(this.#scheduler.enqueue(this.#jobs.get(id)!))
     return id
   }
 
@@ -178,7 +180,7 @@ export class Controller {
     if (!job) return
     this.#mayChange(job, host)
     this.#destroy(job, reason)
-    this.#runQueues(this.#machines.values())
+    this.#scheduler.run(this.#machines.values())
   }
 
   listJobs(): JobRecord[] {
@@ -223,8 +225,8 @@ export class Controller {
     } else {
       this.#frameDone(purpose.holding, frame, result)
     }
-    if (serviceChanged) this.#requeue()
-    else this.#runQueues(this.#machines.values())
+    if (serviceChanged) this.#scheduler.requeue()
+    else this.#scheduler.run(this.#machines.values())
   }
 
   /** Puts a board that failed too often back into service; false if it was in service. For an operator's command. */
@@ -232,7 +234,7 @@ export class Controller {
     const machine = this.#machines.get(machineName)
     if (!machine?.torus.has(x, y, z)) return false
     if (!this.#recovered(machine, machine.torus.board(x, y, z))) return false
-    this.#requeue()
+    this.#scheduler.requeue()
     return true
   }
 
@@ -251,7 +253,7 @@ export class Controller {
       this.#triedAt = now
       this.#tryOutBoards()
     }
-    this.#runQueues(this.#machines.values())
+    this.#scheduler.run(this.#machines.values())
   }
 
   /** Takes over another configuration; a line for each machine added, removed, changed or built anew. */
@@ -259,7 +261,7 @@ export class Controller {
     const lines: string[] = []
     const former = this.#machines
     this.#settings = config.settings
-    this.#forget(this.#retired.setLimit(config.settings.maxRetiredJobs))
+    this.#changes.forgotten(this.#retired.setLimit(config.settings.maxRetiredJobs))
     const kept = new Map<string, Machine>()
     const gone = new Set(former.keys())
     for (const machineConfig of config.machines) {
@@ -277,16 +279,15 @@ export class Controller {
           old ? `machine ${name}: size, places or hosts changed, its jobs are destroyed` : `machine ${name}: new`,
         )
       }
-      this.#machinesChanged.add(name)
+      this.#changes.machine(name)
     }
     for (const name of gone) {
       if (!kept.has(name)) lines.push(`machine ${name}: removed, its jobs are destroyed`)
       this.#removeMachine(former.get(name)!)
     }
     this.#machines = kept
-    this.#machinesDirty = true
-    this.#dirty = true
-    this.#requeue()
+    this.#changes.allMachines()
+    this.#scheduler.requeue()
     return lines
   }
 
@@ -295,20 +296,13 @@ export class Controller {
    * not take it: nothing is lost then, and the next flush tries again.
    */
   flush(): Effects {
-    if (this.#dirty) this.#commit()
-    const effects = {
-      jobsChanged: [...this.#jobsChanged],
-      machinesChanged: [...this.#machinesChanged],
-      powerWork: this.#power.take(),
-    }
-    this.#jobsChanged.clear()
-    this.#machinesChanged.clear()
-    return effects
+    this.#commit()
+    return { ...this.#changes.takeNews(), powerWork: this.#power.take() }
   }
 
   /** Commits and closes the state. Running jobs keep their power. */
   close(): void {
-    if (this.#dirty) this.#commit()
+    this.#commit()
     this.#store.close()
   }
 
@@ -342,56 +336,9 @@ export class Controller {
     this.#jobsOfHost.set(job.creator, (this.#jobsOfHost.get(job.creator) ?? 0) + 1)
   }
 
-  #jobChanged(id: number): void {
-    this.#jobsChanged.add(id)
-    this.#dirtyJobs.add(id)
-    this.#dirty = true
-  }
-
-  #holdingChanged(jobId: number): void {
-    this.#dirtyHoldings.add(jobId)
-    this.#dirty = true
-  }
-
   #stepJob(job: Job, event: JobEvent): void {
     job.life = stepJob(job.life, event)
-    this.#jobChanged(job.id)
-  }
-
-  /** Queues a job wherever it could ever run, or cancels it; returns the machines whose turn it may be. */
-  #enqueue(job: Job): Machine[] {
-    const { machine: wanted, tags } = job.request
-    const candidates: Machine[] = []
-    for (const machine of this.#machines.values()) {
-      if (wanted === null ? !machine.hasTags(tags) : machine.name !== wanted) continue
-      if (machine.allocator.isPossible(job.request)) candidates.push(machine)
-    }
-    for (const machine of candidates) machine.queue.add(job.id)
-    if (candidates.length === 0) this.#destroy(job, "No suitable machines available.")
-    return candidates
-  }
-
-  /** Starts what stands first in the queues, as long as anything can start. */
-  #runQueues(machines: Iterable<Machine>): void {
-    const open = new Set(machines)
-    for (const machine of open) {
-      // Taken out first: a job that starts here may have stood first elsewhere, and puts that machine in again.
-      open.delete(machine)
-      for (let id = machine.queue.first; id !== undefined; id = machine.queue.first) {
-        const job = this.#jobs.get(id)!
-        const allocation = machine.allocator.allocate(job.request)
-        if (!allocation) break
-        for (const other of this.#machines.values()) if (other.queue.remove(id) && other !== machine) open.add(other)
-        this.#allocate(job, machine, allocation)
-      }
-    }
-  }
-
-  /** All queues made anew, in order of creation, after a change of what is possible. */
-  #requeue(): void {
-    for (const machine of this.#machines.values()) machine.queue.clear()
-    for (const job of [...this.#jobs.values()]) if (job.life.kind === "queued") this.#enqueue(job)
-    this.#runQueues(this.#machines.values())
+    this.#changes.job(job.id)
   }
 
   #allocate(job: Job, machine: Machine, allocation: Allocation): void {
@@ -405,11 +352,11 @@ export class Controller {
       orphan: false,
     }
     this.#holdings.set(job.id, holding)
-    this.#holdingChanged(job.id)
+    this.#changes.holding(job.id)
     job.holding = holding
     for (const board of allocation.boards) machine.holders.set(board, job.id)
     this.#stepJob(job, { kind: "allocated" })
-    this.#machinesChanged.add(machine.name)
+    this.#changes.machine(machine.name)
     this.#power.command(holding, true)
     this.#onEvent({ type: "job-allocated", jobId: job.id, machine: machine.name, boards: allocation.boards.length })
   }
@@ -420,32 +367,25 @@ export class Controller {
   }
 
   #destroy(job: Job, why: string | null): void {
-    for (const machine of this.#machines.values()) machine.queue.remove(job.id)
+    this.#scheduler.leave(job)
     this.#stepJob(job, { kind: "destroy", reason: why })
     const reason = job.life.kind === "destroyed" ? job.life.reason : why
     this.#jobs.delete(job.id)
     const ofHost = (this.#jobsOfHost.get(job.creator) ?? 1) - 1
     if (ofHost > 0) this.#jobsOfHost.set(job.creator, ofHost)
     else this.#jobsOfHost.delete(job.creator)
-    this.#newlyRetired.push({ id: job.id, reason })
-    this.#forget(this.#retired.add(job.id, reason))
+    this.#changes.retired(job.id, reason, this.#retired.add(job.id, reason))
     this.#onEvent({ type: "job-destroyed", jobId: job.id, reason })
     if (job.holding) this.#release(job.holding)
-  }
-
-  #forget(ids: readonly number[]): void {
-    if (ids.length === 0) return
-    this.#forgotten.push(...ids)
-    this.#dirty = true
   }
 
   /** Switches the boards of a job off that is no more. */
   #release(holding: Holding): void {
     const machine = this.#machines.get(holding.machine)
     for (const board of holding.allocation.boards) machine?.holders.delete(board)
-    this.#machinesChanged.add(holding.machine)
+    this.#changes.machine(holding.machine)
     holding.phase = { kind: "off" }
-    this.#holdingChanged(holding.jobId)
+    this.#changes.holding(holding.jobId)
     this.#power.command(holding, false)
   }
 
@@ -467,12 +407,12 @@ export class Controller {
       return
     }
     holding.phase = { kind: "cooling", untilMs: this.#wallTime() + restMs }
-    this.#holdingChanged(holding.jobId)
+    this.#changes.holding(holding.jobId)
   }
 
   #free(holding: Holding): void {
     this.#holdings.delete(holding.jobId)
-    this.#holdingChanged(holding.jobId)
+    this.#changes.holding(holding.jobId)
     if (!holding.orphan) this.#machines.get(holding.machine)?.allocator.free(holding.allocation)
   }
 
@@ -494,18 +434,15 @@ export class Controller {
   }
 
   #failed(machine: Machine, board: number, detail: string): boolean {
-    this.#dirty = true
     if (!this.#health.failed(machine, board, detail)) return false
-    this.#machinesChanged.add(machine.name)
+    this.#changes.machine(machine.name)
     this.#onEvent({ type: "board-out-of-service", ...namesOf(machine, board), detail })
     return true
   }
 
   #recovered(machine: Machine, board: number): boolean {
-    const isBack = this.#health.recovered(machine, board)
-    if (this.#health.unsaved.length > 0) this.#dirty = true
-    if (!isBack) return false
-    this.#machinesChanged.add(machine.name)
+    if (!this.#health.recovered(machine, board)) return false
+    this.#changes.machine(machine.name)
     this.#onEvent({ type: "board-back", ...namesOf(machine, board) })
     return true
   }
@@ -531,13 +468,13 @@ export class Controller {
       if (holding.machine === machine.name && !holding.orphan) this.#orphan(holding)
     }
     this.#health.forget(machine)
-    this.#machinesChanged.add(machine.name)
+    this.#changes.machine(machine.name)
   }
 
   #orphan(holding: Holding): void {
     holding.orphan = true
     if (holding.phase.kind === "cooling") this.#free(holding)
-    else this.#holdingChanged(holding.jobId)
+    else this.#changes.holding(holding.jobId)
   }
 
   #takeUp(configs: readonly MachineConfig[], stored: StoredState): void {
@@ -548,7 +485,7 @@ export class Controller {
       const machine = this.#machines.get(name)
       return machine !== undefined && fingerprintOf(machine.config) === former.get(name)
     }
-    for (const { id, reason } of stored.retired) this.#forget(this.#retired.add(id, reason))
+    for (const { id, reason } of stored.retired) this.#changes.forgotten(this.#retired.add(id, reason))
     for (const machine of this.#machines.values()) {
       const ofMachine = stored.health.filter(({ machine: name }) => name === machine.name)
       if (isSame(machine.name)) this.#health.restore(machine, ofMachine)
@@ -556,7 +493,7 @@ export class Controller {
     for (const row of stored.holdings) {
       const holding = holdingOf(row, row.orphan || !isSame(row.machine))
       this.#holdings.set(row.jobId, holding)
-      if (holding.orphan !== row.orphan) this.#holdingChanged(row.jobId)
+      if (holding.orphan !== row.orphan) this.#changes.holding(row.jobId)
     }
     for (const machine of this.#machines.values()) {
       const held = [...this.#holdings.values()].filter((one) => !one.orphan && one.machine === machine.name)
@@ -570,9 +507,8 @@ export class Controller {
       this.#addJob({ id, request, creator, createdMs, life, seenAt: this.#clock.now(), seenFrom: null, holding })
     }
     this.#resume()
-    this.#machinesDirty = true
-    this.#dirty = true
-    this.#requeue()
+    this.#changes.allMachines()
+    this.#scheduler.requeue()
   }
 
   /** Power work that a former process may have left half done is given out again. */
@@ -594,61 +530,11 @@ export class Controller {
   }
 
   #commit(): void {
-    const jobs = [...this.#dirtyJobs]
-    const holdings = [...this.#dirtyHoldings]
-    this.#store.commit({
-      nextJobId: this.#nextJobId,
-      jobs: jobs.flatMap((id) => this.#jobs.get(id) ?? []).map(storedJob),
-      jobsGone: jobs.filter((id) => !this.#jobs.has(id)),
-      holdings: holdings.flatMap((id) => this.#holdings.get(id) ?? []).map(storedHolding),
-      holdingsGone: holdings.filter((id) => !this.#holdings.has(id)),
-      retired: this.#newlyRetired,
-      forgotten: this.#forgotten,
-      health: this.#health.unsaved,
-      ...(this.#machinesDirty ? { machines: this.#fingerprints() } : {}),
-    })
-    this.#dirtyJobs.clear()
-    this.#dirtyHoldings.clear()
-    this.#newlyRetired = []
-    this.#forgotten = []
-    this.#health.saved()
-    this.#machinesDirty = false
-    this.#dirty = false
-  }
-
-  #fingerprints(): { name: string; fingerprint: string }[] {
-    return [...this.#machines.values()].map(({ name, config }) => ({ name, fingerprint: fingerprintOf(config) }))
+    const state = { nextJobId: this.#nextJobId, jobs: this.#jobs, holdings: this.#holdings, machines: this.#machines }
+    this.#changes.commit(this.#store, state)
   }
 }
 
 function namesOf(machine: Machine, board: number): { machine: string; board: BoardPlace; physical: PhysicalPlace } {
   return { machine: machine.name, board: machine.torus.place(board), physical: machine.physicalOf(board)! }
-}
-
-function holdingOf(row: StoredHolding, orphan: boolean): Holding {
-  const frames = (JSON.parse(row.frames) as Omit<HeldFrame, "running" | "next">[]).map((frame) => ({
-    ...frame,
-    running: undefined,
-    next: undefined,
-  }))
-  return {
-    jobId: row.jobId,
-    machine: row.machine,
-    allocation: JSON.parse(row.allocation) as Allocation,
-    frames,
-    phase: row.phase === "cooling" ? { kind: "cooling", untilMs: row.untilMs } : { kind: row.phase },
-    orphan,
-  }
-}
-
-function storedHolding({ jobId, machine, allocation, frames, phase, orphan }: Holding): StoredHolding {
-  return {
-    jobId,
-    machine,
-    allocation: JSON.stringify(allocation),
-    frames: JSON.stringify(frames.map(({ running: _running, next: _next, ...frame }) => frame)),
-    phase: phase.kind,
-    untilMs: phase.kind === "cooling" ? phase.untilMs : 0,
-    orphan,
-  }
 }

@@ -1,5 +1,6 @@
 /** Boards that are not free: those of a live job, those that are being switched off after it, and those that cool. */
 import type { Allocation } from "./machine-allocator.ts"
+import type { StoredHolding } from "./store.ts"
 
 /** The boards of one holding that are in one frame, and their power work. */
 export interface HeldFrame {
@@ -35,4 +36,33 @@ export interface Holding {
 /** True when no power work is under way or waiting. */
 export function isSettled(holding: Holding): boolean {
   return holding.frames.every((frame) => frame.running === undefined && frame.next === undefined)
+}
+
+/** The holding that a row stands for, with no power work under way. */
+export function holdingOf(row: StoredHolding, orphan: boolean): Holding {
+  const frames = (JSON.parse(row.frames) as Omit<HeldFrame, "running" | "next">[]).map((frame) => ({
+    ...frame,
+    running: undefined,
+    next: undefined,
+  }))
+  return {
+    jobId: row.jobId,
+    machine: row.machine,
+    allocation: JSON.parse(row.allocation) as Allocation,
+    frames,
+    phase: row.phase === "cooling" ? { kind: "cooling", untilMs: row.untilMs } : { kind: row.phase },
+    orphan,
+  }
+}
+
+export function storedHolding({ jobId, machine, allocation, frames, phase, orphan }: Holding): StoredHolding {
+  return {
+    jobId,
+    machine,
+    allocation: JSON.stringify(allocation),
+    frames: JSON.stringify(frames.map(({ running: _running, next: _next, ...frame }) => frame)),
+    phase: phase.kind,
+    untilMs: phase.kind === "cooling" ? phase.untilMs : 0,
+    orphan,
+  }
 }
