@@ -32,6 +32,12 @@ const io: CommandIo = {
     }),
   stderr: (text) => void process.stderr.write(text),
   isTerminal: process.stderr.isTTY === true,
+  stdin: {
+    async *[Symbol.asyncIterator]() {
+      // Only when it is read: a terminal that nobody reads from must not hold the process.
+      for await (const chunk of process.stdin) yield String(chunk)
+    },
+  },
   env: process.env,
   stop: stop.signal,
   // Closing a console window is a SIGHUP on Windows, and no wish for another configuration.

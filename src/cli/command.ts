@@ -34,6 +34,8 @@ export interface CommandIo {
   /** Words, for people. */
   stderr(text: string): void
   readonly isTerminal: boolean
+  /** What is typed or piped in, in pieces of any length; absent where nothing can be. */
+  readonly stdin?: AsyncIterable<string>
   readonly env: Readonly<Record<string, string | undefined>>
   /** Aborted at Ctrl-C and SIGTERM; its reason is the signal's name. */
   readonly stop: AbortSignal

@@ -14,7 +14,7 @@ export const EXIT_STOPPED = 130
 
 /** Runs an action; failures of the connection become a CliError in words, anything else is passed on. */
 export async function inWords<T>(
-  io: CommandIo,
+  io: Pick<CommandIo, "stop">,
   doing: { what: string; label: string; exitCode?: number; bmp?: boolean },
   action: () => Promise<T>,
 ): Promise<T> {

@@ -15,13 +15,13 @@ export const LOG_OPTIONS: readonly OptionSpec[] = [
   { name: "log-level", value: "LEVEL", default: "info", description: "error, warn, info or debug" },
 ]
 
-/** The log that they describe, on standard error. */
-export function logFrom(parsed: Parsed, io: CommandIo): Log {
+/** The log that they describe, on standard error; `quietly` as if --quiet were given. */
+export function logFrom(parsed: Parsed, io: CommandIo, quietly = false): Log {
   const format = choiceOption<LogFormat>(parsed, "log-format", ["pretty", "json"])
   const level = choiceOption<Level>(parsed, "log-level", ["error", "warn", "info", "debug"])
   return createLog({
     format,
-    level: parsed.flag("quiet") && level === "info" ? "warn" : level,
+    level: (quietly || parsed.flag("quiet")) && level === "info" ? "warn" : level,
     write: io.stderr,
     colour: io.isTerminal && io.env.NO_COLOR === undefined,
     timestamps: io.env.JOURNAL_STREAM === undefined,

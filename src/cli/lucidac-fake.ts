@@ -1,9 +1,10 @@
 /** `spinnaker-relay lucidac fake`: LUCIDACs that aren't there. */
 import { isIP } from "node:net"
 import { ARM } from "../lucidac/arm.ts"
+import type { FakeJsonServerOptions } from "../lucidac/fake-json-server.ts"
 import { DEATHS, FAKE_BUFFER_BYTES, fakeMac } from "../lucidac/fake-options.ts"
-import type { FakeServer, FakeServerOptions } from "../lucidac/fake-server.ts"
-import { formatAddress } from "../transport/address.ts"
+import type { FakeServerOptions } from "../lucidac/fake-server.ts"
+import { type Address, formatAddress } from "../transport/address.ts"
 import { systemClock } from "../transport/clock.ts"
 import {
   CliError,
@@ -26,6 +27,7 @@ export const lucidacFakeCommand: Command = {
   summary: "Pretend to be LUCIDAC analog computers, for trying things without one",
   options: [
     { name: "carriers", value: "N", default: "1", description: "so many devices, each on a port of its own" },
+    { name: "json", description: "be of the older generation, with JSON lines instead of protobuf" },
     { name: "nested", description: "one device with all carriers in it instead" },
     { name: "listen", short: "l", value: "ADDRESS", default: "127.0.0.1", description: "IP address of the devices" },
     {
@@ -67,10 +69,10 @@ export const lucidacFakeCommand: Command = {
 }
 
 async function runFakes(parsed: Parsed, io: CommandIo): Promise<number> {
-  const options = fakeOptions(parsed, io)
-  const servers: FakeServer[] = []
+  const servers: Fake[] = []
   try {
-    for (const each of options) servers.push(await open(each))
+    if (parsed.flag("json")) for (const each of jsonOptions(parsed, io)) servers.push(await open(each, openJson))
+    else for (const each of fakeOptions(parsed, io)) servers.push(await open(each, openProtobuf))
     const addresses = servers.map(({ address }) => formatAddress(address))
     for (const { device, address } of servers)
       io.stderr(`listening on ${formatAddress(address)} as ${device.macs.join(", ")}\n`)
@@ -90,71 +92,106 @@ async function runFakes(parsed: Parsed, io: CommandIo): Promise<number> {
   return 0
 }
 
+/** A device on its port, of either generation. */
+interface Fake {
+  readonly address: Address
+  readonly device: { readonly macs: readonly string[]; die(): void }
+  close(): void
+}
+
 /** One set of options for each device. */
 function fakeOptions(parsed: Parsed, io: CommandIo): FakeServerOptions[] {
-  const host = parsed.value("listen") ?? ""
-  if (isIP(host) === 0) throw new UsageError(`--listen ${JSON.stringify(host)}: expected an IP address`)
-  const carriers = numberOption(parsed, "carriers", { min: 1, max: MAX_CARRIERS, integer: true })
+  const carriers = carrierCount(parsed)
   const nested = parsed.flag("nested")
-  const devices = nested ? 1 : carriers
-  const first = numberOption(parsed, "port", { min: 0, max: 65_536 - devices, integer: true })
-  const rate = parsed.value("rate") === undefined ? undefined : numberOption(parsed, "rate", { min: 1, max: 1_000_000 })
   const kinds = (name: string) => parsed.values(name).map((kind) => kindOf(name, kind))
-  return Array.from({ length: devices }, (_, index) => ({
-    address: { host, port: first === 0 ? 0 : first + index },
+  const refuse = new Map(kinds("refuse").map((arm) => [arm, REFUSAL]))
+  const ignore = new Set(kinds("ignore"))
+  return commonOptions(parsed, io, nested ? 1 : carriers).map((common, index) => ({
+    ...common,
     macs: nested ? Array.from({ length: carriers }, (_, carrier) => fakeMac(carrier)) : [fakeMac(index)],
     nested,
     udp: !parsed.flag("no-udp"),
     statesOverTcp: parsed.flag("states-over-tcp"),
-    rate,
-    bufferBytes: numberOption(parsed, "buffer", { min: 0, max: 1 << 30, integer: true }),
-    refuse: new Map(kinds("refuse").map((arm) => [arm, "Refused, as this fake device was told"])),
-    ignore: new Set(kinds("ignore")),
-    failRuns: parsed.value("fail-runs"),
-    hangRuns: parsed.flag("hang-runs"),
-    dieAt: parsed.value("die-at") === undefined ? undefined : choiceOption(parsed, "die-at", DEATHS),
-    ...(parsed.flag("verbose") && {
-      onRequest: (name: string, peer: string) => io.stderr(`${fakeMac(index)}: ${name} from ${peer}\n`),
-    }),
-    onListenFailed: (address, error) =>
-      io.stderr(`cannot listen on ${formatAddress(address)} again: ${(error as Error).message}\n`),
-    ...backAfter(parsed, io, index),
+    refuse,
+    ignore,
   }))
 }
 
-/** What is said of a death, and when the device comes back. */
-function backAfter(
-  parsed: Parsed,
-  io: CommandIo,
-  index: number,
-): { onGone: (backMs: number | undefined) => void; backAfterMs?: number } {
-  const backAfterMs = milliseconds(parsed, "back-after")
-  return {
-    onGone: (backMs) => {
-      const back = backMs ?? backAfterMs
-      if (!io.stop.aborted) io.stderr(`${fakeMac(index)}: gone${back === undefined ? "" : ` for ${back} ms`}\n`)
-    },
-    ...(backAfterMs !== undefined && { backAfterMs }),
+/** The same for the older generation, whose devices have one carrier and no UDP. */
+function jsonOptions(parsed: Parsed, io: CommandIo): FakeJsonServerOptions[] {
+  for (const name of ["nested", "states-over-tcp"]) {
+    if (parsed.flag(name)) throw new UsageError(`--${name} does not go with --json`)
   }
+  const refuse = new Map(parsed.values("refuse").map((type) => [type, REFUSAL]))
+  const ignore = new Set(parsed.values("ignore"))
+  return commonOptions(parsed, io, carrierCount(parsed)).map((common, index) => ({
+    ...common,
+    mac: fakeMac(index),
+    refuse,
+    ignore,
+  }))
 }
 
-async function open(options: FakeServerOptions): Promise<FakeServer> {
-  // Loaded here and not above: the messages' descriptors take 30 ms, which no other command should wait for.
+/** What all devices have in common, one for each. */
+function commonOptions(parsed: Parsed, io: CommandIo, devices: number) {
+  const host = parsed.value("listen") ?? ""
+  if (isIP(host) === 0) throw new UsageError(`--listen ${JSON.stringify(host)}: expected an IP address`)
+  const first = numberOption(parsed, "port", { min: 0, max: 65_536 - devices, integer: true })
+  const rate = parsed.value("rate") === undefined ? undefined : numberOption(parsed, "rate", { min: 1, max: 1_000_000 })
+  const bufferBytes = numberOption(parsed, "buffer", { min: 0, max: 1 << 30, integer: true })
+  const backAfterMs = milliseconds(parsed, "back-after")
+  return Array.from({ length: devices }, (_, index) => ({
+    address: { host, port: first === 0 ? 0 : first + index },
+    rate,
+    bufferBytes,
+    failRuns: parsed.value("fail-runs"),
+    hangRuns: parsed.flag("hang-runs"),
+    dieAt: parsed.value("die-at") === undefined ? undefined : choiceOption(parsed, "die-at", DEATHS),
+    ...(backAfterMs !== undefined && { backAfterMs }),
+    ...(parsed.flag("verbose") && {
+      onRequest: (name: string, peer: string) => io.stderr(`${fakeMac(index)}: ${name} from ${peer}\n`),
+    }),
+    onGone: (forMs = backAfterMs) => {
+      if (!io.stop.aborted) io.stderr(`${fakeMac(index)}: gone${forMs === undefined ? "" : ` for ${forMs} ms`}\n`)
+    },
+    onListenFailed: (address: Address, error: unknown) =>
+      io.stderr(`cannot listen on ${formatAddress(address)} again: ${(error as Error).message}\n`),
+  }))
+}
+
+/** What a request that is refused is told. */
+const REFUSAL = "Refused, as this fake device was told"
+
+// Loaded here and not above: the messages' descriptors take 30 ms, which no other command should wait for.
+async function openProtobuf(options: FakeServerOptions): Promise<Fake> {
   const { FakeServer } = await import("../lucidac/fake-server.ts")
+  return FakeServer.open(options)
+}
+
+async function openJson(options: FakeJsonServerOptions): Promise<Fake> {
+  const { FakeJsonServer } = await import("../lucidac/fake-json-server.ts")
+  return new FakeJsonServer(options)
+}
+
+async function open<Options extends { readonly address: Address }>(
+  options: Options,
+  opened: (options: Options) => Promise<Fake>,
+): Promise<Fake> {
   try {
-    return await FakeServer.open(options)
+    return await opened(options)
   } catch (error) {
     const { code = "", message = "" } = error as { code?: string; message?: string }
     const where = formatAddress(options.address)
     throw new CliError(
       `Cannot listen on ${where}: ${code || message}. Choose another --listen or --port (0 = any free).`,
       1,
-      {
-        cause: error,
-      },
+      { cause: error },
     )
   }
 }
+
+const carrierCount = (parsed: Parsed): number =>
+  numberOption(parsed, "carriers", { min: 1, max: MAX_CARRIERS, integer: true })
 
 function milliseconds(parsed: Parsed, name: string): number | undefined {
   return parsed.value(name) === undefined ? undefined : numberOption(parsed, name, { min: 0, max: 86_400_000 })

@@ -33,6 +33,14 @@ const PORT_OPTIONS: readonly OptionSpec[] = [
   { name: "boot-tunnel-port", default: "17895", description: "Port between client and server for boots" },
 ].map((option) => ({ ...option, value: "PORT", classic: true }))
 
+/** Where a client's programs find a board. */
+export const ADDRESS_OPTION: OptionSpec = {
+  name: "address",
+  value: "BOARD=ADDRESS",
+  repeatable: true,
+  description: "Client: where programs find that board (default: the first free 127.0.0.x, kept between runs)",
+}
+
 const OPTIONS: readonly OptionSpec[] = [
   { name: "server", short: "s", classic: true, description: "Be the server; <target> is the SpiNNaker board" },
   { name: "client", short: "c", classic: true, description: "Be the client; <target> is the server" },
@@ -77,12 +85,7 @@ const OPTIONS: readonly OptionSpec[] = [
     description: "Server, with --exclusive: nobody has a board longer while others wait (default: no limit)",
   },
   { name: "bmp", value: "ADDRESS", description: "Server: the machine's BMP, served like a board; needs --allow" },
-  {
-    name: "address",
-    value: "BOARD=ADDRESS",
-    repeatable: true,
-    description: "Client: where programs find that board (default: the first free 127.0.0.x, kept between runs)",
-  },
+  ADDRESS_OPTION,
   {
     name: "no-boot-listener",
     description: "Leave port 54321 alone: client: takes no boots; server: hears no beacons of unbooted boards",
@@ -196,6 +199,11 @@ function clientAddresses(parsed: Parsed): Partial<EndpointSettings> {
   for (const option of ["boards", "bmp"]) {
     if (parsed.value(option) !== undefined) throw new UsageError(`--${option} is for the server (-s)`)
   }
+  return { addresses: boardAddresses(parsed) }
+}
+
+/** What --address says; throws UsageError for what is no BOARD=ADDRESS. */
+export function boardAddresses(parsed: Parsed): Map<string, string> {
   const addresses = new Map<string, string>()
   for (const text of parsed.values("address")) {
     const at = text.lastIndexOf("=")
@@ -206,7 +214,7 @@ function clientAddresses(parsed: Parsed): Partial<EndpointSettings> {
     if ([...addresses.values()].includes(address)) throw new UsageError(`--address: ${address} is given to two boards`)
     addresses.set(board, address)
   }
-  return { addresses }
+  return addresses
 }
 
 function allowList(cidrs: readonly string[]): AllowList {

@@ -6,9 +6,12 @@ import type { Random } from "../transport/random.ts"
 import type { PausablePort, TcpOwner } from "../transport/tcp-port.ts"
 import { ARM, armName } from "./arm.ts"
 import { DeviceLink, type DeviceReply } from "./device-link.ts"
+import { carrierOf } from "./entity-path.ts"
 import { peekDatagram, type V1Message } from "./envelope.ts"
 import type { ProxyEvent } from "./events.ts"
 import type { CarrierLocation } from "./extract.ts"
+import { JsonDeviceLink, type JsonDeviceReply } from "./json-device-link.ts"
+import type { JsonEnvelope } from "./json-lines.ts"
 import { decodePayload, encodeMessage } from "./payload.ts"
 import {
   ErrorMessageSchema,
@@ -52,12 +55,16 @@ export interface BackendOptions {
   readonly onChange: (backend: Backend, lost: string | undefined) => void
   /** It says something that nobody asked; the bytes are on loan. */
   readonly onMessage: (backend: Backend, message: V1Message) => void
+  /** The same of a device of the older generation. */
+  readonly onJson: (backend: Backend, envelope: JsonEnvelope, object: Uint8Array) => void
 }
 
 /** A device has this long for one request; an update's commit, during which it writes its flash, twice that. */
 export const REQUEST_TIMEOUT_MS = 10_000
 export const UPDATE_TIMEOUT_MS = 20_000
 const UDP_TIMEOUT_MS = 5_000
+/** A device that says nothing in this time to the newer language is asked in the older one. */
+const LANGUAGE_MS = 2_000
 /** Waits between two tries to connect. */
 const RETRY = { firstMs: 250, capMs: 4_000 }
 /** A device that has been silent for so long is asked whether it lives ... */
@@ -67,8 +74,8 @@ const PROBE_TIMEOUT_MS = 3_000
 
 type State =
   | { readonly kind: "down" }
-  | { readonly kind: "connecting"; link: DeviceLink | undefined }
-  | { readonly kind: "up"; readonly link: DeviceLink }
+  | { readonly kind: "connecting"; link: DeviceLink | JsonDeviceLink | undefined }
+  | { readonly kind: "up"; readonly link: DeviceLink | JsonDeviceLink }
   | { readonly kind: "closed" }
 
 /** The device. */
@@ -78,6 +85,8 @@ export class Backend {
   /** Empty until it has told. */
   specification: Module | undefined
   carriers: readonly string[] = []
+  /** What a device of the older generation has, by its MACs. */
+  entities: Readonly<Record<string, unknown>> = {}
   /** Why it is not there. */
   trouble = "not connected yet"
   #rebootingUntil = 0
@@ -86,6 +95,9 @@ export class Backend {
   readonly #options: BackendOptions
   readonly #backoff: Backoff
   #state: State = { kind: "down" }
+  /** The language to try, or that it is known to speak. */
+  #language: "protobuf" | "json" = "protobuf"
+  #languageKnown = false
   #data: DataChannel | undefined
   #timer: Timer | undefined
   #paused = false
@@ -103,6 +115,11 @@ export class Backend {
 
   get up(): boolean {
     return this.#state.kind === "up"
+  }
+
+  /** What it speaks. */
+  get language(): "protobuf" | "json" {
+    return this.#language
   }
 
   /** How its samples come. */
@@ -136,8 +153,27 @@ export class Backend {
 
   /** Asks the device; `done` is called once, at once if it is not there. */
   request(encode: (id: string) => Uint8Array, timeoutMs: number, done: (reply: DeviceReply) => void): void {
-    if (this.#state.kind === "up") this.#state.link.request(encode, timeoutMs, done)
-    else done({ ok: false, text: `not connected (${this.trouble})` })
+    const state = this.#state
+    if (state.kind !== "up") done({ ok: false, text: `not connected (${this.trouble})` })
+    else if (state.link instanceof DeviceLink) state.link.request(encode, timeoutMs, done)
+    else done({ ok: false, text: "the device speaks the older protocol of JSON lines" })
+  }
+
+  /** The same of a device of the older generation. */
+  requestJson(
+    fields: Readonly<Record<string, unknown>> & { readonly type: string },
+    timeoutMs: number,
+    done: (reply: JsonDeviceReply) => void,
+  ): void {
+    const state = this.#state
+    if (state.kind !== "up") done({ ok: false, text: `not connected (${this.trouble})` })
+    else if (state.link instanceof JsonDeviceLink) state.link.request(fields, timeoutMs, done)
+    else done({ ok: false, text: "the device speaks the newer protocol, protobuf" })
+  }
+
+  /** Connects anew, as to log out. */
+  reconnect(why: string): void {
+    if (this.#state.kind === "up") this.#state.link.close(why)
   }
 
   /** Takes nothing from it for now; its own buffer has to hold. Only what comes by TCP can be held back. */
@@ -163,18 +199,23 @@ export class Backend {
     network.dial(
       address,
       (port) => {
-        const link = new DeviceLink(port, clock, {
-          onMessage: (message) => this.#message(message),
-          onEnd: (detail) => {
-            if (mine()) this.#ended(detail)
-          },
-        })
-        if (!mine()) {
-          link.close("too late")
+        const onEnd = (detail: string): void => {
+          if (mine()) this.#ended(detail)
+        }
+        if (this.#language === "protobuf") {
+          const link = new DeviceLink(port, clock, { onMessage: (message) => this.#message(message), onEnd })
+          state.link = link
+          if (mine()) this.#greet(link, mine)
+          else link.close("too late")
           return link
         }
+        const onMessage = (envelope: JsonEnvelope, object: Uint8Array): void => {
+          if (this.#state.kind === "up") this.#options.onJson(this, envelope, object)
+        }
+        const link = new JsonDeviceLink(port, clock, { onMessage, onEnd })
         state.link = link
-        this.#greet(link, mine)
+        if (mine()) this.#greetJson(link, mine)
+        else link.close("too late")
         return link
       },
       (detail) => {
@@ -187,11 +228,16 @@ export class Backend {
   #greet(link: DeviceLink, mine: () => boolean): void {
     const extract = (id: string) =>
       encodeMessage(id, ARM.extract, ExtractCommandSchema, { recursive: true, specification: true })
-    link.request(extract, REQUEST_TIMEOUT_MS, (reply) => {
+    const timeoutMs = this.#languageKnown ? REQUEST_TIMEOUT_MS : LANGUAGE_MS
+    link.request(extract, timeoutMs, (reply) => {
       if (!mine()) return
       const module = reply.ok ? moduleOf(reply.message) : undefined
       if (!module) {
-        link.close(`it does not tell what it is: ${reply.ok ? complaint(reply.message) : reply.text}`)
+        const why = reply.ok ? complaint(reply.message) : reply.text
+        const silent = !reply.ok && reply.timedOut === true && !link.spoken && this.#tryOtherLanguage()
+        link.close(
+          silent ? "it does not answer in protobuf; JSON lines are next" : `it does not tell what it is: ${why}`,
+        )
         return
       }
       link.request(encodeReset, REQUEST_TIMEOUT_MS, (answer) => {
@@ -203,6 +249,32 @@ export class Backend {
         this.#askForUdp(link, mine, () => this.#greeted(link, module))
       })
     })
+  }
+
+  /** As far as it lets us without a login. */
+  #greetJson(link: JsonDeviceLink, mine: () => boolean): void {
+    link.request({ type: "ping", msg: {} }, this.#languageKnown ? REQUEST_TIMEOUT_MS : LANGUAGE_MS, (reply) => {
+      if (!mine()) return
+      if (!reply.ok) {
+        if (reply.timedOut) this.#tryOtherLanguage()
+        link.close(`it does not answer: ${reply.text}`)
+        return
+      }
+      link.request({ type: "get_entities", msg: {} }, REQUEST_TIMEOUT_MS, (answer) => {
+        if (!mine()) return
+        const entities = answer.ok ? answer.envelope.msg.entities : undefined
+        this.entities = isRecord(entities) ? entities : {}
+        this.#greeted(link, undefined)
+      })
+    })
+  }
+
+  /** It may speak the other language: tried next, where it is not known which one it speaks. */
+  #tryOtherLanguage(): boolean {
+    if (this.#languageKnown) return false
+    this.#language = this.#language === "protobuf" ? "json" : "protobuf"
+    if (this.#language === "json") this.#backoff.reset()
+    return true
   }
 
   #askForUdp(link: DeviceLink, mine: () => boolean, next: () => void): void {
@@ -235,9 +307,10 @@ export class Backend {
     })
   }
 
-  #greeted(link: DeviceLink, module: Module): void {
+  #greeted(link: DeviceLink | JsonDeviceLink, module: Module | undefined): void {
+    this.#languageKnown = true
     this.specification = module
-    this.carriers = carriersOf(module).carriers
+    this.carriers = module ? carriersOf(module).carriers : Object.keys(this.entities).map(carrierOf)
     this.#rebootingUntil = 0
     this.#paused = false
     this.#probing = false
@@ -261,7 +334,7 @@ export class Backend {
     if (wasUp) this.#options.onChange(this, detail)
   }
 
-  #watch(link: DeviceLink): void {
+  #watch(link: DeviceLink | JsonDeviceLink): void {
     this.#timer?.cancel()
     this.#timer = this.#options.clock.after(PROBE_AFTER_MS / 2, () => {
       if (this.#state.kind !== "up" || this.#state.link !== link) return
@@ -274,13 +347,15 @@ export class Backend {
     })
   }
 
-  #probe(link: DeviceLink, tries: number): void {
-    link.ping((alive) => {
+  #probe(link: DeviceLink | JsonDeviceLink, tries: number): void {
+    const heard = (alive: boolean): void => {
       if (this.#state.kind !== "up" || this.#state.link !== link) return
       if (alive || this.busy || this.#paused) this.#probing = false
       else if (tries > 1) this.#probe(link, tries - 1)
       else link.close(`it did not answer a ping in ${(2 * PROBE_TIMEOUT_MS) / 1000} s`)
-    }, PROBE_TIMEOUT_MS)
+    }
+    if (link instanceof DeviceLink) link.ping(heard, PROBE_TIMEOUT_MS)
+    else link.request({ type: "ping", msg: {} }, PROBE_TIMEOUT_MS, ({ ok }) => heard(ok))
   }
 
   #message(message: V1Message): void {
@@ -319,6 +394,10 @@ export function moduleOf(message: V1Message): Module | undefined {
 export function complaint(message: V1Message): string {
   if (message.arm !== ARM.error) return `it answered ${armName(message.arm)}`
   return decodePayload(ErrorMessageSchema, message.payload)?.description || "error without a text"
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
 }
 
 function sameHost(from: string, host: string): boolean {

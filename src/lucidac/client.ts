@@ -7,6 +7,15 @@ import { ClientConnection } from "./client-connection.ts"
 import { encodeError, encodePong, encodeSuccess, encodeUdpRefused, peekEnvelope, type V1Message } from "./envelope.ts"
 import type { ProxyEvent } from "./events.ts"
 import { FrameDecoder } from "./frame.ts"
+import {
+  encodeJsonLine,
+  JsonDecoder,
+  type JsonEnvelope,
+  jsonError,
+  jsonReply,
+  parseJsonEnvelope,
+} from "./json-lines.ts"
+import { isJsonWrite, PROXY_ERROR } from "./json-session.ts"
 import { decodePayload } from "./payload.ts"
 import { AuthRequestSchema } from "./proto/lucidac_pb.ts"
 import { isForDevices, WRITES, wantsCache } from "./requests.ts"
@@ -24,14 +33,19 @@ export interface ClientOptions {
   readonly onEvent: (event: ProxyEvent) => void
 }
 
+/** Something that a client wants of the devices, in its language. */
+export type Request =
+  | { readonly language: "protobuf"; readonly message: V1Message; readonly bytes: number }
+  | { readonly language: "json"; readonly envelope: JsonEnvelope; readonly bytes: number }
+
 /** What the proxy hears of a client. */
 export interface ClientOwner {
   /** It has shown the secret and wants a place; false where it was sent away. */
   enter(client: Client): boolean
-  /** An extract that may be answered at once; false where it has to wait. */
-  cached(client: Client, message: V1Message): boolean
+  /** What may be answered at once; false where it has to wait. */
+  cached(client: Client, request: Request): boolean
   /** A request for the devices. */
-  request(client: Client, message: V1Message): void
+  request(client: Client, request: Request): void
   traffic(client: Client): void
   progress(client: Client): void
   gone(client: Client, detail: string): void
@@ -50,6 +64,7 @@ export class Client {
   readonly #options: ClientOptions
   readonly #owner: ClientOwner
   readonly #decoder = new FrameDecoder()
+  readonly #jsonDecoder = new JsonDecoder()
   #authenticated: boolean
   #misses = 0
   #checking = false
@@ -58,7 +73,7 @@ export class Client {
   #first: Uint8Array = new Uint8Array(0)
   #spoken = false
   #inFlight = 0
-  #held: V1Message[] = []
+  #held: Request[] = []
   #heldBytes = 0
   #dismissed = false
 
@@ -99,14 +114,14 @@ export class Client {
   }
 
   /** Keeps a request until it is the client's turn. */
-  hold(message: V1Message): void {
-    this.#held.push(message)
-    this.#heldBytes += message.body.length
+  hold(request: Request): void {
+    this.#held.push(request)
+    this.#heldBytes += request.bytes
     this.#throttle()
   }
 
   /** All held requests, in order, held no more. */
-  takeHeld(): V1Message[] {
+  takeHeld(): Request[] {
     const held = this.#held
     this.#held = []
     this.#heldBytes = 0
@@ -114,15 +129,28 @@ export class Client {
     return held
   }
 
-  /** Held extracts that need no device, held no more. */
-  takeCacheable(): V1Message[] {
-    const cacheable = this.#held.filter((message) => message.arm === ARM.extract && wantsCache(message))
+  /** Held requests that need no device, held no more. */
+  takeCacheable(): Request[] {
+    const cacheable = this.#held.filter(isCacheable)
     if (cacheable.length > 0) {
-      this.#held = this.#held.filter((message) => !cacheable.includes(message))
-      for (const { body } of cacheable) this.#heldBytes -= body.length
+      this.#held = this.#held.filter((request) => !cacheable.includes(request))
+      for (const { bytes } of cacheable) this.#heldBytes -= bytes
       this.#throttle()
     }
     return cacheable
+  }
+
+  /** Says that a request cannot be served. */
+  fail(request: Request, text: string): void {
+    if (request.language === "protobuf") this.connection.send(encodeError(request.message.id, text))
+    else this.connection.sendRaw(jsonError(request.envelope, PROXY_ERROR, text))
+  }
+
+  /** Says something that answers no request. */
+  notify(text: string): void {
+    if (this.#language === "json") {
+      this.connection.sendRaw(encodeJsonLine({ type: "error", code: PROXY_ERROR, error: text }))
+    } else this.connection.send(encodeError(undefined, text))
   }
 
   /** Tells it why, and parts. */
@@ -130,7 +158,7 @@ export class Client {
     if (this.#dismissed) return
     this.#dismissed = true
     this.#authDeadline?.cancel()
-    this.connection.send(encodeError(undefined, text))
+    this.notify(text)
     this.connection.finish()
   }
 
@@ -143,6 +171,7 @@ export class Client {
         this.#frames(chunk)
         break
       case "json":
+        this.#lines(chunk)
         break
     }
   }
@@ -172,6 +201,43 @@ export class Client {
     )
   }
 
+  #lines(chunk: Uint8Array): void {
+    const error = this.#jsonDecoder.push(chunk, (object) => {
+      const envelope = parseJsonEnvelope(object)
+      if (envelope) this.#json(envelope, object.length)
+      else if (!this.#spoken) this.#cutOff("its first line is no request")
+      return this.connection.open
+    })
+    if (error) this.#cutOff(`it sent a line of more than ${error.limit} bytes`)
+  }
+
+  #json(envelope: JsonEnvelope, bytes: number): void {
+    this.#spoken = true
+    this.#owner.traffic(this)
+    const request: Request = { language: "json", envelope, bytes }
+    const { type } = envelope
+    this.#options.onEvent({ type: "message", from: this.name, to: "the proxy", kind: type })
+    if (!this.#authenticated) this.#jsonAuth(request, envelope)
+    else if (type === "ping") {
+      this.connection.sendRaw(jsonReply(envelope, { micros: Math.floor(this.#options.clock.now() * 1000) }))
+    } else if (isJsonWrite(type) && !this.#options.allowWrites) {
+      this.#options.onEvent({ type: "refused-write", client: this.name, command: type })
+      this.fail(request, refusalOf(type))
+    } else if (!isCacheable(request) || !this.#owner.cached(this, request)) this.#owner.request(this, request)
+  }
+
+  /** Programs of this generation can send a password: the secret is one. */
+  #jsonAuth(request: Request, { type, msg }: JsonEnvelope): void {
+    if (type !== "login") {
+      this.fail(request, "Authentication required: log in with the secret as the password")
+      return
+    }
+    this.#checkSecret(typeof msg.password === "string" ? msg.password : "", {
+      ok: () => this.connection.sendRaw(jsonReply((request as { envelope: JsonEnvelope }).envelope)),
+      failed: () => this.fail(request, "Authentication failed"),
+    })
+  }
+
   /** It speaks another language: a browser's request, say, must not get a second chance. */
   #cutOff(detail: string): void {
     this.#options.onEvent({ type: "client-refused", client: this.name, detail })
@@ -198,6 +264,7 @@ export class Client {
 
   #message(message: V1Message, body: Uint8Array): void {
     const { id, arm } = message
+    this.#options.onEvent({ type: "message", from: this.name, to: "the proxy", kind: armName(arm) })
     if (arm === ARM.ping) {
       this.connection.send(this.#pong())
     } else if (arm === ARM.auth) this.#auth(message)
@@ -206,33 +273,39 @@ export class Client {
       this.connection.send(encodeUdpRefused(id, "The proxy sends samples by TCP"))
     } else if (WRITES.has(arm) && !this.#options.allowWrites) {
       this.#options.onEvent({ type: "refused-write", client: this.name, command: armName(arm) })
-      const text = `Refused ${armName(arm)}: it changes the device for good; the proxy must be started with --allow-writes`
-      this.connection.send(encodeError(id, text))
+      this.connection.send(encodeError(id, refusalOf(armName(arm))))
     } else if (!isForDevices(arm)) {
       this.connection.send(encodeError(id, `The proxy does not pass on ${armName(arm)}`))
-    } else if (arm === ARM.extract && wantsCache(message) && this.#owner.cached(this, message)) {
-      // Answered.
     } else {
       // What waits must not be a view of what was read.
       const kept = peekEnvelope(body.slice())
-      if (kept?.kind === "v1") this.#owner.request(this, kept)
+      if (kept?.kind !== "v1") return
+      const request: Request = { language: "protobuf", message: kept, bytes: body.length }
+      if (!isCacheable(request) || !this.#owner.cached(this, request)) this.#owner.request(this, request)
     }
   }
 
   #auth(message: V1Message): void {
-    const { auth, clock, onEvent } = this.#options
     const token = decodePayload(AuthRequestSchema, message.payload)?.kind
+    this.#checkSecret(token?.case === "bearer" ? token.value.token : "", {
+      ok: () => this.connection.send(encodeSuccess(message.id)),
+      failed: () => this.connection.send(encodeError(message.id, "Authentication failed")),
+    })
+  }
+
+  #checkSecret(token: string, say: { ok: () => void; failed: () => void }): void {
+    const { auth, clock, onEvent } = this.#options
     if (!auth || this.#authenticated) {
-      this.connection.send(encodeSuccess(message.id))
+      say.ok()
       return
     }
     // Guesses in a row without waiting for the verdict are none.
     if (this.#checking) return
-    const verdict = auth.check(this.connection.host, token?.case === "bearer" ? token.value.token : "", clock.now())
+    const verdict = auth.check(this.connection.host, token, clock.now())
     if (verdict.ok) {
       this.#authDeadline?.cancel()
       this.#authenticated = true
-      if (this.#owner.enter(this)) this.connection.send(encodeSuccess(message.id))
+      if (this.#owner.enter(this)) say.ok()
       return
     }
     onEvent({ type: "auth-failed", client: this.name })
@@ -242,7 +315,7 @@ export class Client {
     clock.after(verdict.delayMs, () => {
       this.#checking = false
       if (!this.connection.open) return
-      this.connection.send(encodeError(message.id, "Authentication failed"))
+      say.failed()
       if (last) {
         this.dismiss(`Authentication failed ${MAX_ATTEMPTS} times`)
         this.#owner.gone(this, "it did not know the secret")
@@ -260,4 +333,15 @@ export class Client {
     if (tooMuch || this.connection.backlog > this.#options.bufferBytes) this.connection.pause()
     else this.connection.resume()
   }
+}
+
+/** Whether the proxy itself may know the answer. */
+function isCacheable(request: Request): boolean {
+  return request.language === "json"
+    ? request.envelope.type === "get_entities"
+    : request.message.arm === ARM.extract && wantsCache(request.message)
+}
+
+function refusalOf(command: string): string {
+  return `Refused ${command}: it changes the device for good; the proxy must be started with --allow-writes`
 }

@@ -8,7 +8,7 @@ import { OutputBuffer } from "./output-buffer.ts"
 /** An answer, or why there is none. */
 export type DeviceReply =
   | { readonly ok: true; readonly message: V1Message }
-  | { readonly ok: false; readonly text: string }
+  | { readonly ok: false; readonly text: string; readonly timedOut?: true }
 
 /** What the owner of a link hears. */
 export interface DeviceLinkOwner {
@@ -52,6 +52,9 @@ export class DeviceLink implements TcpOwner {
     return this.#port.peer.host
   }
 
+  /** It has said anything at all. */
+  spoken = false
+
   /** Requests that wait for their answer. */
   get pending(): number {
     return this.#pending.size
@@ -66,7 +69,7 @@ export class DeviceLink implements TcpOwner {
     const id = `relay-${this.#next++}`
     const timer = this.#clock.after(timeoutMs, () => {
       this.#pending.delete(id)
-      done({ ok: false, text: `no answer in ${timeoutMs / 1000} s` })
+      done({ ok: false, text: `no answer in ${timeoutMs / 1000} s`, timedOut: true })
     })
     this.#pending.set(id, { done, timer })
     this.#send(encode(id))
@@ -104,6 +107,7 @@ export class DeviceLink implements TcpOwner {
 
   onData(chunk: Uint8Array): void {
     this.lastHeard = this.#clock.now()
+    this.spoken = true
     const error = this.#decoder.push(chunk, (body) => {
       this.#received(body)
       return !this.#over

@@ -1,7 +1,7 @@
 /** Runs of a fake device, one after the other, each of the connection that asked for it. */
 import type { Clock } from "../transport/clock.ts"
 import { RUN_QUEUE } from "./fake-options.ts"
-import { FakeRun, type RunPlan } from "./fake-run.ts"
+import { FakeRun, type RunPlan, type SourceOf } from "./fake-run.ts"
 import type { RunState } from "./proto/lucidac_pb.ts"
 
 /** What a run's owner hears of it. */
@@ -17,11 +17,14 @@ export class RunQueue<Owner> {
   finished = 0
   readonly #clock: Clock
   readonly #output: RunQueueOutput<Owner>
+  readonly #sourceOf: SourceOf | undefined
   #waiting: { owner: Owner; plan: RunPlan }[] = []
   #run: FakeRun | undefined
 
-  constructor(clock: Clock, output: RunQueueOutput<Owner>) {
+  /** `sourceOf` makes the messages of samples; those of the protobuf generation unless told. */
+  constructor(clock: Clock, output: RunQueueOutput<Owner>, sourceOf?: SourceOf) {
     this.#clock = clock
+    this.#sourceOf = sourceOf
     this.#output = output
   }
 
@@ -65,10 +68,10 @@ export class RunQueue<Owner> {
     const next = this.#waiting.shift()
     if (!next) return
     const { owner, plan } = next
-    const run: FakeRun = new FakeRun(plan, this.#clock, {
-      state: (from, to, timeUs, reason) =>
+    const output = {
+      state: (from: RunState, to: RunState, timeUs: number, reason?: string) =>
         this.#output.state(owner, plan, { from, to, timeUs, ...(reason !== undefined && { reason }) }),
-      samples: (body) => this.#output.samples(owner, body),
+      samples: (body: Uint8Array) => this.#output.samples(owner, body),
       over: () => {
         // The device may have died of the run's last state.
         if (this.#run !== run) return
@@ -76,7 +79,8 @@ export class RunQueue<Owner> {
         this.#run = undefined
         this.#next()
       },
-    })
+    }
+    const run: FakeRun = new FakeRun(plan, this.#clock, output, this.#sourceOf)
     this.#run = run
     this.#clock.after(0, () => {
       if (this.#run === run) run.start()

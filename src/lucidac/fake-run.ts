@@ -1,6 +1,6 @@
 /** One run on a fake device: its states in time, and its samples at their rate. Pure but for the injected clock. */
 import type { Clock, Timer } from "../transport/clock.ts"
-import { CHUNK_SAMPLES, SampleEncoder } from "./fake-samples.ts"
+import { CHUNK_SAMPLES, SampleEncoder, type SampleSource } from "./fake-samples.ts"
 import { RunState, type StartRunCommand, type Time, Time_Prefix } from "./proto/lucidac_pb.ts"
 
 /** How often the samples that have become due are sent. */
@@ -19,7 +19,7 @@ const MAX_PHASE_MS = 24 * 3_600_000
 /** What a run does to the world. */
 export interface RunOutput {
   state(from: RunState, to: RunState, timeUs: number, reason?: string): void
-  /** The envelope of a message of samples; false where the device's own buffer is full of samples that nobody fetched. */
+  /** A message of samples; false where the device's own buffer is full of samples that nobody fetched. */
   samples(body: Uint8Array): boolean
   /** The run is over, in DONE or ERROR. */
   over(): void
@@ -59,34 +59,55 @@ export function toMs(time: Time | undefined): number {
   }
 }
 
+/** What the fake device makes of every run, whatever the client asks for. */
+export interface RunWishes {
+  readonly rate: number | undefined
+  readonly failure: string | undefined
+  readonly hangs: boolean
+}
+
 /** The run that a client asks for, with the fake's own wishes. */
-export function planRun(
-  command: StartRunCommand,
-  paths: readonly string[],
-  wishes: { rate: number | undefined; failure: string | undefined; hangs: boolean },
-): RunPlan {
+export function planRun(command: StartRunCommand, paths: readonly string[], wishes: RunWishes): RunPlan {
   const { runConfig, daqConfig } = command
-  return {
+  const asked = {
     runId: command.run?.id ?? "",
     paths,
-    icMs: Math.min(toMs(runConfig?.icTime), MAX_PHASE_MS),
-    opMs: Math.min(toMs(runConfig?.opTime), MAX_PHASE_MS),
-    channels: Math.min(daqConfig?.numChannels ?? 0, MAX_CHANNELS),
-    rate: Math.min(wishes.rate ?? (daqConfig?.sampleRate || DEFAULT_RATE), MAX_RATE),
+    icMs: toMs(runConfig?.icTime),
+    opMs: toMs(runConfig?.opTime),
+    channels: daqConfig?.numChannels ?? 0,
+    rate: daqConfig?.sampleRate ?? 0,
     sampleOp: daqConfig?.sampleOp ?? false,
     sampleOpEnd: daqConfig?.sampleOpEnd ?? false,
     repetitive: runConfig?.repetitive ?? false,
-    failure: wishes.failure,
-    hangs: wishes.hangs,
+  }
+  return boundedPlan(asked, wishes)
+}
+
+/** What is asked for, within what a device can do; a rate of 0 is the device's own. */
+export function boundedPlan(asked: Omit<RunPlan, "failure" | "hangs">, wishes: RunWishes): RunPlan {
+  const { failure, hangs } = wishes
+  return {
+    ...asked,
+    icMs: Math.min(Math.max(0, asked.icMs), MAX_PHASE_MS),
+    opMs: Math.min(asked.opMs, MAX_PHASE_MS),
+    channels: Math.min(Math.trunc(asked.channels), MAX_CHANNELS),
+    rate: Math.min(Math.max(1, wishes.rate ?? (asked.rate || DEFAULT_RATE)), MAX_RATE),
+    failure,
+    hangs,
   }
 }
+
+/** Makes the messages of one carrier's samples. */
+export type SourceOf = (plan: RunPlan, path: string) => SampleSource
+
+const protobufSource: SourceOf = (plan, path) => new SampleEncoder(plan.runId, path, plan.channels)
 
 /** A run under way. */
 export class FakeRun {
   readonly #plan: RunPlan
   readonly #clock: Clock
   readonly #output: RunOutput
-  readonly #encoders: readonly SampleEncoder[]
+  readonly #encoders: readonly SampleSource[]
   readonly #startedAt: number
   #state = RunState.NEW
   #timer: Timer | undefined
@@ -99,13 +120,12 @@ export class FakeRun {
   /** Nothing of it happens any more; a device may die of a state that it has just told. */
   #ended = false
 
-  constructor(plan: RunPlan, clock: Clock, output: RunOutput) {
+  constructor(plan: RunPlan, clock: Clock, output: RunOutput, sourceOf: SourceOf = protobufSource) {
     this.#plan = plan
     this.#clock = clock
     this.#output = output
     this.#startedAt = clock.now()
-    this.#encoders =
-      plan.channels > 0 ? plan.paths.map((path) => new SampleEncoder(plan.runId, path, plan.channels)) : []
+    this.#encoders = plan.channels > 0 ? plan.paths.map((path) => sourceOf(plan, path)) : []
   }
 
   get runId(): string {

@@ -11,7 +11,7 @@ export const WAVE_SAMPLES = 4096
 /** Samples in a full message: with 8 channels of 16 bits 1024 bytes, as the devices send. */
 export const CHUNK_SAMPLES = 64
 /** Largest value of the wave: half of what 16 bits hold. */
-const AMPLITUDE = 16_384
+export const AMPLITUDE = 16_384
 
 /** Where values of one sample lie: `channels` of them, then padding up to a power of two. */
 export function strideOf(channels: number): number {
@@ -35,8 +35,16 @@ function waveBytes(channels: number): Uint8Array {
   return new Uint8Array(values.buffer)
 }
 
-/** One run's messages of samples of one carrier. */
-export class SampleEncoder {
+/** The messages of one run's samples of one carrier. */
+export interface SampleSource {
+  /** Message `chunk`, which begins with sample `first` and has `count` of them, at most 64. */
+  encode(chunk: number, first: number, count: number): Uint8Array
+  /** The final values, those of sample `sample`. */
+  encodeEnd(chunk: number, sample: number): Uint8Array
+}
+
+/** The same as envelopes. */
+export class SampleEncoder implements SampleSource {
   readonly #runId: string
   readonly #path: string
   readonly #channels: number
@@ -52,7 +60,6 @@ export class SampleEncoder {
     this.#wave = waveBytes(channels)
   }
 
-  /** The envelope of message `chunk`, which begins with sample `first` and has `count` of them, at most 64. */
   encode(chunk: number, first: number, count: number): Uint8Array {
     const at = (first % WAVE_SAMPLES) * this.#stride * 2
     const data = this.#wave.subarray(at, at + count * this.#stride * 2)
@@ -74,7 +81,7 @@ export class SampleEncoder {
     return bytes
   }
 
-  /** The envelope of the final values (307), those of sample `sample`. */
+  /** A 307. */
   encodeEnd(chunk: number, sample: number): Uint8Array {
     const at = (sample % WAVE_SAMPLES) * this.#stride * 2
     return this.#full(ARM.runDataEnd, chunk, 1, this.#wave.subarray(at, at + this.#stride * 2))

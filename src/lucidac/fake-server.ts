@@ -1,69 +1,63 @@
 /** A fake device on real sockets: its TCP port, which closes while it is gone, and the socket that its samples leave by. */
 import type { Address } from "../transport/address.ts"
-import { systemClock, type Timer } from "../transport/clock.ts"
+import { type Clock, systemClock, type Timer } from "../transport/clock.ts"
 import { StreamListener } from "../transport/stream-listener.ts"
 import type { TcpOwner, TcpPort } from "../transport/tcp-port.ts"
 import { openSocket, type RawSocket, trySend } from "../transport/udp-socket.ts"
 import { FakeDevice } from "./fake-device.ts"
 import type { FakeDeviceOptions } from "./fake-options.ts"
 
-/** Options of a device on sockets. */
-export interface FakeServerOptions extends Omit<FakeDeviceOptions, "clock" | "sendDatagram"> {
-  readonly clock?: FakeDeviceOptions["clock"]
+/** Where a device listens, and when it comes back. */
+export interface FakePortOptions {
   /** Port 0 takes any free one. */
   readonly address: Address
-  /** Offers samples by UDP. */
-  readonly udp: boolean
   /** Having died, it is there again after this; without it, once it is told to. */
   readonly backAfterMs?: number
   /** The port could not be had again after a reboot. */
   readonly onListenFailed?: (address: Address, error: unknown) => void
 }
 
-/** What the server needs of a device, of either generation. */
+/** What the port needs of a device, of either generation. */
 interface Acceptor {
   accept(port: TcpPort): TcpOwner | undefined
+  revive(): void
 }
 
 /** A port that is there and goes away as its device does. */
 export class FakePort {
   readonly address: Address
-  readonly #clock: FakeDeviceOptions["clock"]
+  readonly #options: FakePortOptions
+  readonly #clock: Clock
   readonly #device: () => Acceptor
-  readonly #onListenFailed: FakeServerOptions["onListenFailed"]
   #listener: StreamListener | undefined
   #timer: Timer | undefined
   #closed = false
 
   /** Listens at once; throws the system's error where it cannot. */
-  constructor(
-    address: Address,
-    clock: FakeDeviceOptions["clock"],
-    device: () => Acceptor,
-    onListenFailed: FakeServerOptions["onListenFailed"],
-  ) {
+  constructor(options: FakePortOptions, clock: Clock, device: () => Acceptor) {
+    this.#options = options
     this.#clock = clock
     this.#device = device
-    this.#onListenFailed = onListenFailed
-    this.#listener = this.#listen(address)
+    this.#listener = this.#listen(options.address)
     this.address = this.#listener.address
   }
 
-  /** The device has gone; it listens again after `backMs`, or when told. */
-  gone(backMs: number | undefined): void {
+  /** The device has gone, for `backMs` or for as long as the options say; it is back then, or when told. */
+  gone(backMs = this.#options.backAfterMs): void {
     this.#listener?.close()
     this.#listener = undefined
     this.#timer?.cancel()
-    if (backMs !== undefined) this.#timer = this.#clock.after(backMs, () => this.back())
+    if (backMs !== undefined && !this.#closed) this.#timer = this.#clock.after(backMs, () => this.back())
   }
 
-  /** Listens again, where it does not. */
+  /** Brings the device back, and listens again. */
   back(): void {
     if (this.#closed || this.#listener) return
+    this.#device().revive()
     try {
       this.#listener = this.#listen(this.address)
     } catch (error) {
-      this.#onListenFailed?.(this.address, error)
+      this.#options.onListenFailed?.(this.address, error)
     }
   }
 
@@ -78,38 +72,39 @@ export class FakePort {
   }
 }
 
+/** Options of a device on sockets. */
+export interface FakeServerOptions extends Omit<FakeDeviceOptions, "clock" | "sendDatagram">, FakePortOptions {
+  readonly clock?: Clock
+  /** Offers samples by UDP. */
+  readonly udp: boolean
+}
+
 /** A device of the protobuf generation on sockets. */
 export class FakeServer {
   readonly device: FakeDevice
   readonly #port: FakePort
   readonly #socket: RawSocket | undefined
 
-  private constructor(device: FakeDevice, port: FakePort, socket: RawSocket | undefined) {
-    this.device = device
-    this.#port = port
+  private constructor(options: FakeServerOptions, socket: RawSocket | undefined) {
+    const clock = options.clock ?? systemClock
     this.#socket = socket
+    this.#port = new FakePort(options, clock, () => this.device)
+    this.device = new FakeDevice({
+      ...options,
+      clock,
+      sendDatagram: socket && ((host, to, datagram) => trySend(socket, datagram, to, host) === "sent"),
+      onGone: (backMs) => {
+        this.#port.gone(backMs)
+        options.onGone?.(backMs)
+      },
+    })
   }
 
   /** Opens the sockets; rejects with the system's error where the port cannot be had. */
   static async open(options: FakeServerOptions): Promise<FakeServer> {
-    const clock = options.clock ?? systemClock
     const socket = options.udp ? await openSocket({ host: options.address.host, port: 0 }, DEAF) : undefined
     try {
-      const port: FakePort = new FakePort(options.address, clock, () => device, options.onListenFailed)
-      const device: FakeDevice = new FakeDevice({
-        ...options,
-        clock,
-        sendDatagram: socket && ((host, to, datagram) => trySend(socket, datagram, to, host) === "sent"),
-        onGone: (backMs) => {
-          port.gone(backMs)
-          options.onGone?.(backMs)
-          if (backMs === undefined && options.backAfterMs !== undefined) {
-            clock.after(options.backAfterMs, () => server.revive())
-          }
-        },
-      })
-      const server = new FakeServer(device, port, socket)
-      return server
+      return new FakeServer(options, socket)
     } catch (error) {
       socket?.close()
       throw error
@@ -123,7 +118,6 @@ export class FakeServer {
 
   /** A device that died is there again. */
   revive(): void {
-    this.device.revive()
     this.#port.back()
   }
 

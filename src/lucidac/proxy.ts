@@ -6,10 +6,12 @@ import type { PausablePort, TcpOwner } from "../transport/tcp-port.ts"
 import { ARM } from "./arm.ts"
 import type { AuthGuard } from "./auth-guard.ts"
 import { Backend, type DeviceNetwork, encodeReset, REQUEST_TIMEOUT_MS } from "./backend.ts"
-import { Client } from "./client.ts"
+import { Client, type Request } from "./client.ts"
 import { encodeError, encodeV1, peekEnvelope, type V1Message } from "./envelope.ts"
 import type { ProxyEvent } from "./events.ts"
 import type { CarrierLocation, ExtractWire } from "./extract.ts"
+import { type JsonEnvelope, jsonReply } from "./json-lines.ts"
+import { JsonSession, mergedEntities } from "./json-session.ts"
 import { decodePayload } from "./payload.ts"
 import { StartRunCommandSchema } from "./proto/lucidac_pb.ts"
 import { type Answer, type Assembly, answerFromCache, askMany, serveRequest } from "./requests.ts"
@@ -68,6 +70,7 @@ export class DeviceProxy implements Assembly {
   readonly #queue: SessionQueue
   readonly #clients = new Map<number, Client>()
   #desk: RunDesk | undefined
+  #json: JsonSession | undefined
   #routes: RouteTable
   #nextId = 1
   #cleaning = false
@@ -93,6 +96,7 @@ export class DeviceProxy implements Assembly {
           onEvent,
           onChange: (backend, lost) => this.#changed({ index, backend }, lost),
           onMessage: (backend, message) => this.#fromDevice({ index, backend }, message),
+          onJson: (backend, envelope, object) => this.#fromJsonDevice(backend, envelope, object),
         }),
     )
     this.#routes = new RouteTable([])
@@ -138,8 +142,8 @@ export class DeviceProxy implements Assembly {
       { id, port, clock, auth, allowWrites, bufferBytes, onEvent },
       {
         enter: (one) => this.#enter(one),
-        cached: (one, message) => this.#cached(one, message),
-        request: (one, message) => this.#request(one, message),
+        cached: (one, request) => this.#cached(one, request),
+        request: (one, request) => this.#request(one, request),
         traffic: (one) => this.#queue.traffic(one.id, this.#now),
         progress: (one) => this.#progress(one),
         gone: (one, detail) => this.#gone(one, detail),
@@ -173,22 +177,41 @@ export class DeviceProxy implements Assembly {
     client.dismiss(text)
   }
 
-  /** An extract that needs no device, as long as there is something to answer it with. */
-  #cached(client: Client, message: V1Message): boolean {
-    if (!this.#available()) return false
-    client.connection.send(answerFromCache(this, message))
+  /** What needs no device, as long as there is something to answer it with. */
+  #cached(client: Client, request: Request): boolean {
+    if (!this.#available() || this.#strange(request) !== undefined) return false
+    if (request.language === "protobuf") client.connection.send(answerFromCache(this, request.message))
+    else {
+      const entities = mergedEntities(this.#present("json"))
+      // A device that wants a login first has told nothing: it is asked again by who has logged in.
+      if (Object.keys(entities).length === 0) return false
+      client.connection.sendRaw(jsonReply(request.envelope, { entities }))
+    }
     return true
   }
 
-  #request(client: Client, message: V1Message): void {
+  #present(language: "protobuf" | "json"): Backend[] {
+    return this.backends.filter((backend) => backend.up && backend.language === language)
+  }
+
+  /** Why devices cannot understand a client: they are of the other generation. */
+  #strange({ language }: Request): string | undefined {
+    const other = this.backends.find((backend) => backend.up && backend.language !== language)
+    if (!other) return undefined
+    return language === "json"
+      ? `${other.name} speaks the newer protocol, protobuf; this client speaks JSON lines: use pybrid with it`
+      : `${other.name} speaks the older protocol of JSON lines; this client speaks protobuf: use lucipy with it`
+  }
+
+  #request(client: Client, request: Request): void {
     const before = this.#queue.place(client.id)
     const { verdict, actions } = this.#queue.request(client.id, this.#now)
     this.#act(actions)
     if (verdict === "serve") {
-      this.#serve(client, message)
+      this.#serve(client, request)
       return
     }
-    client.hold(message)
+    client.hold(request)
     const place = this.#queue.place(client.id)
     if (before === 0 && place > 0) {
       this.#context.onEvent({ type: "waiting", client: client.name, place, holder: this.#holder })
@@ -205,13 +228,18 @@ export class DeviceProxy implements Assembly {
     return this.backends.every(({ up }) => up)
   }
 
-  #serve(client: Client, message: V1Message): void {
-    const missing = this.backends.filter(({ up }) => !up)
-    if (missing.length > 0 && !this.#available()) {
-      client.connection.send(encodeError(message.id, this.#missingText()))
+  #serve(client: Client, request: Request): void {
+    const refusal = this.#available() ? this.#strange(request) : this.#missingText()
+    if (refusal !== undefined) {
+      client.fail(request, refusal)
       return
     }
     client.begun()
+    if (request.language === "json") {
+      this.#jsonSessionOf(client).serve(request.envelope, () => client.answered())
+      return
+    }
+    const { message } = request
     const answer: Answer = (body) => {
       client.answered()
       client.connection.send(body)
@@ -242,6 +270,31 @@ export class DeviceProxy implements Assembly {
     })
   }
 
+  /** Made with the first request: only then the client's language is known. */
+  #jsonSessionOf(client: Client): JsonSession {
+    const { clock, onEvent } = this.#context
+    this.#json ??= new JsonSession({
+      client: client.connection,
+      backends: () => this.#present("json"),
+      bufferBytes: this.#options.bufferBytes,
+      now: () => clock.now(),
+      newRunId: () => crypto.randomUUID(),
+      onEvent,
+      onBusy: (until) => {
+        this.#queue.running(client.id, until, this.#now)
+        const busy = this.#json?.busy ?? false
+        for (const backend of this.backends) backend.busy = busy
+      },
+    })
+    return this.#json
+  }
+
+  #fromJsonDevice(backend: Backend, envelope: JsonEnvelope, object: Uint8Array): void {
+    const { active } = this.#queue
+    if (active !== undefined && this.#json?.message(backend, envelope, object)) this.#queue.traffic(active, this.#now)
+    else if (envelope.msg.id !== undefined) this.#foreign(backend, String(envelope.msg.id))
+  }
+
   #fromDevice(placed: { index: number; backend: Backend }, message: V1Message): void {
     const { active } = this.#queue
     const client = active === undefined ? undefined : this.#clients.get(active)
@@ -250,11 +303,11 @@ export class DeviceProxy implements Assembly {
       case ARM.runDataEnd:
         if (client && this.#desk?.samples(placed, message, message.arm === ARM.runDataEnd)) {
           this.#queue.traffic(client.id, this.#now)
-        } else this.#foreign(placed.backend, message)
+        } else this.#foreign(placed.backend, peekRunData(message.payload)?.runId ?? "")
         return
       case ARM.runStateChange:
         if (client && this.#desk?.stateChange(placed, message)) this.#queue.traffic(client.id, this.#now)
-        else this.#foreign(placed.backend, message)
+        else this.#foreign(placed.backend, peekRunData(message.payload)?.runId ?? "")
         return
       case ARM.error:
         client?.connection.send(message.body)
@@ -264,8 +317,7 @@ export class DeviceProxy implements Assembly {
   }
 
   /** A message of a run that the client who has the computer did not begin: it gets none of it. */
-  #foreign(backend: Backend, message: V1Message): void {
-    const run = peekRunData(message.payload)?.runId ?? ""
+  #foreign(backend: Backend, run: string): void {
     if (run === this.#foreignRun) return
     this.#foreignRun = run
     this.#context.onEvent({ type: "run-foreign", device: backend.name, run, chunks: 1 })
@@ -288,15 +340,17 @@ export class DeviceProxy implements Assembly {
       if (backend.rebooting) {
         // As it was told to.
       } else if (this.#options.require === "all") this.#release(client, text)
-      else client.connection.send(encodeError(undefined, text))
+      else client.notify(text)
     }
     this.#ready()
-    if (this.#available()) for (const one of this.#clients.values()) this.#serveCached(one)
+    if (this.#available()) for (const one of [...this.#clients.values()]) this.#serveCached(one)
   }
 
-  /** Extracts that waited for the devices to tell what they are. */
+  /** Requests that waited for the devices to tell what they are. */
   #serveCached(client: Client): void {
-    for (const message of client.takeCacheable()) client.connection.send(answerFromCache(this, message))
+    for (const request of client.takeCacheable()) {
+      if (!this.#cached(client, request)) this.#request(client, request)
+    }
   }
 
   #ready(): void {
@@ -343,17 +397,19 @@ export class DeviceProxy implements Assembly {
       },
       onStop: (backends) => this.#stop(backends.map((index) => this.backends[index]!)),
     })
-    for (const message of client.takeHeld()) this.#serve(client, message)
+    for (const request of client.takeHeld()) this.#serve(client, request)
   }
 
   /** Held requests have waited for as long as their client will. */
   #answerHeld(client: Client): void {
-    const held = client.takeHeld()
-    const place = this.#queue.place(client.id)
     const down = this.#queue.active === undefined && !this.#available()
+    const place = this.#queue.place(client.id)
     if (!down) this.#context.onEvent({ type: "answered-busy", client: client.name, place, holder: this.#holder })
-    for (const { id } of held) {
-      client.connection.send(down ? encodeError(id, this.#missingText()) : encodeV1(id, ARM.busy))
+    for (const request of client.takeHeld()) {
+      if (down) client.fail(request, this.#missingText())
+      else if (request.language === "protobuf") client.connection.send(encodeV1(request.message.id, ARM.busy))
+      // The older protocol has no word for busy, and its programs wait for as long as it takes.
+      else client.hold(request)
     }
   }
 
@@ -371,29 +427,35 @@ export class DeviceProxy implements Assembly {
   #gone(client: Client, detail: string): void {
     if (!this.#clients.delete(client.id)) return
     this.#context.onEvent({ type: "client-gone", client: client.name, detail, sessions: this.#clients.size })
-    if (this.#queue.active === client.id && this.#desk) this.#clean(this.#desk)
+    if (this.#queue.active === client.id && this.#desk) this.#clean(this.#desk, this.#json)
     this.#act(this.#queue.leave(client.id, this.#now))
   }
 
   /** Stops what the last client has left running before the next one gets the devices. */
-  #clean(desk: RunDesk): void {
+  #clean(desk: RunDesk, json: JsonSession | undefined): void {
     this.#desk = undefined
-    const running = desk.close()
-    for (const backend of this.backends) backend.busy = false
-    if (!running) return
-    this.#cleaning = true
-    this.#ready()
+    this.#json = undefined
     const over = (): void => {
       if (!this.#cleaning) return
       this.#cleaning = false
       timer.cancel()
       if (!this.#closed) this.#ready()
     }
-    const timer = this.#context.clock.after(STOP_LIMIT_MS, over)
-    this.#stop(
-      this.backends.filter(({ up }) => up),
-      over,
-    )
+    // A login is the connection's, and the connection would be the next client's.
+    const logOut = (): void => {
+      if (!this.#cleaning) return
+      if (json?.personal) for (const backend of this.#present("json")) backend.reconnect("to log its last user out")
+      over()
+    }
+    this.#cleaning = true
+    this.#ready()
+    const timer = this.#context.clock.after(STOP_LIMIT_MS, logOut)
+    const running = desk.close()
+    for (const backend of this.backends) backend.busy = false
+    if (json) {
+      if (!json.close(logOut)) logOut()
+    } else if (running) this.#stop(this.#present("protobuf"), over)
+    else over()
   }
 
   /** Ends runs: by the command for it, and by the reset that devices that do not know it do know. */
@@ -410,7 +472,9 @@ export class DeviceProxy implements Assembly {
 
   #progress(client: Client): void {
     this.#queue.traffic(client.id, this.#now)
-    if (client.id === this.#queue.active) this.#desk?.progress()
+    if (client.id !== this.#queue.active) return
+    this.#desk?.progress()
+    this.#json?.progress()
   }
 
   #tick(): void {

@@ -21,7 +21,6 @@ export interface RunDeskOptions {
   readonly client: ClientConnection
   /** Bytes that may wait for the client. */
   readonly bufferBytes: number
-  /** More than one device: texts name them, state changes their carriers. */
   readonly now: () => number
   readonly onEvent: (event: ProxyEvent) => void
   /** Until when runs count as traffic; 0 while there is none. */
@@ -137,6 +136,13 @@ export class RunDesk {
     if (!change || !watch) return false
     const now = this.#options.now()
     const state = change.new
+    const { client, onEvent } = this.#options
+    onEvent({
+      type: "message",
+      from: backend.name,
+      to: client.name,
+      kind: `${RunState[state] ?? state} of ${watch.id}`,
+    })
     const named = nameCarriers(message, backend.carriers)
     if (state !== RunState.DONE && state !== RunState.ERROR) {
       watch.sign(now)

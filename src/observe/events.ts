@@ -83,6 +83,9 @@ export type Event =
   /** The relay has given up on a boot; `answered` if the board answered 255,255 and nothing else. */
   | { type: "boot-failed"; board: string; application: string; passes: number; durationMs: number; answered: boolean }
   | { type: "tunnel-listening"; address: string }
+  /** SIGHUP: the configuration was read again; a line for each change. */
+  | { type: "reloaded"; changes: string[] }
+  | { type: "reload-failed"; detail: string }
   /** A user has proved a key of the safe tunnel; its session begins. */
   | { type: "user-connected"; user: string; peer: string }
   /** Its connection is gone; the session waits for it. */

@@ -74,7 +74,7 @@ function leaseWords(news: LeaseNews, held: string): string {
     case "held":
       return `${held} by ${news.by}, ${idle(news.idleMs)}${behind(news.waitingAhead)}`
     case "reserved":
-      return `kept for ${news.by}, whose turn it is${behind(news.waitingAhead)}`
+      return `kept for ${news.by}, who is next${behind(news.waitingAhead)}`
     case "resetting":
       return "being reset"
     case "withheld":
@@ -303,6 +303,10 @@ export function logLine(event: Event): LogLine {
         "warn",
         `the machine has another board at ${event.address}, which cannot be reached from here: serve it too, with --boards on the server, and use -t or -T on this client`,
       )
+    case "reloaded":
+      return line("info", `read the configuration again: ${event.changes.join("; ") || "nothing has changed"}`)
+    case "reload-failed":
+      return line("error", `the configuration was left as it was: ${event.detail}`)
     case "tunnel-listening":
       return line("info", `server listening for its users, encrypted, on TCP ${event.address}`)
     case "user-connected":
@@ -340,7 +344,7 @@ export function logLine(event: Event): LogLine {
     case "lease-waits":
       return line("info", `${event.user} waits for ${event.board}, ${leaseWords(event.news, "held")}`)
     case "lease-offered":
-      return line("info", `${event.board} is kept for ${event.user} for ${seconds(event.forMs)}, whose turn it is`)
+      return line("info", `${event.board} is kept for ${event.user}, who is next, for ${seconds(event.forMs)}`)
     case "lease-released":
       return line("info", `${event.board} is free again (${releaseWords(event)})`)
     case "lease-resetting":

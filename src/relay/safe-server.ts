@@ -40,14 +40,18 @@ export interface SafeServerOptions {
 export interface SafeServer extends Endpoint {
   /** The encrypted port, which the system chose if it was 0. */
   readonly port: number
+  /** Where it listens for users. */
+  readonly listening: readonly Address[]
+  /** The old ports, as a person names them. */
+  readonly legacy: readonly string[]
   readonly config: ServerConfig
   readonly boards: ServerBoards
   readonly tunnel: TunnelServer
   readonly leases: Leases
   /** Takes a new configuration; `listen` and `port` stay as they are until a restart. */
   reconfigure(config: ServerConfig): void
-  /** Ends the sessions of keys that have been revoked. */
-  keysChanged(): void
+  /** Ends the sessions of keys that have been revoked; returns how many. */
+  keysChanged(): number
 }
 
 /** Starts one; rejects with PortNeededError when a port is taken, and with nothing else. */
@@ -92,6 +96,8 @@ export async function startSafeServer(options: SafeServerOptions, context: Endpo
   const retries = new Set<Timer>()
   let beacons: ReturnType<typeof hearBeacons>
   const close = (): void => {
+    // First: what ends with the server is nobody's release, and no board is power-cycled for it.
+    boards.leases.close()
     for (const timer of retries) timer.cancel()
     beacons?.close()
     peers.close()
@@ -99,10 +105,9 @@ export async function startSafeServer(options: SafeServerOptions, context: Endpo
     tunnel.close()
     boards.close()
   }
-  let { port } = config
+  const listening: Address[] = []
   try {
-    const listened = listenAll(tunnel, config, context, retries)
-    port = listened ?? port
+    listenAll(tunnel, config, context, { retries, listening })
     if (options.legacy) legacy = await openLegacyPorts(boards, peers, options.legacy, context)
   } catch (error) {
     close()
@@ -110,7 +115,9 @@ export async function startSafeServer(options: SafeServerOptions, context: Endpo
   }
   beacons = hearBeacons(boards, options.legacy ?? { ...settings, bootTunnelPort: 0 }, context)
   return {
-    port,
+    port: listening[0]?.port ?? config.port,
+    listening,
+    legacy: legacy ? [`SCP ${legacy.ports.scp}`, `boot ${legacy.ports.boot}`] : [],
     boards,
     tunnel,
     leases: boards.leases,
@@ -132,16 +139,15 @@ function listenAll(
   tunnel: TunnelServer,
   { listen, port }: ServerConfig,
   context: EndpointContext,
-  retries: Set<Timer>,
-): number | undefined {
+  { retries, listening }: { retries: Set<Timer>; listening: Address[] },
+): void {
   const { clock, random, observer } = context
-  let bound: number | undefined
   const open = (host: string, first: boolean, backoff = new Backoff({ ...RETRY, random })): boolean => {
-    const address: Address = { host, port: bound ?? port }
+    const address: Address = { host, port: listening[0]?.port ?? port }
     try {
-      const listening = tunnel.listen(address)
-      bound ??= listening.port
-      observer.event({ type: "tunnel-listening", address: formatAddress(listening) })
+      const bound = tunnel.listen(address)
+      listening.push(bound)
+      observer.event({ type: "tunnel-listening", address: formatAddress(bound) })
       return true
     } catch (error) {
       const code = errorCode(error)
@@ -160,7 +166,6 @@ function listenAll(
   if (listen.length > 0) for (const host of listen) open(host, true)
   // `::` takes IPv4 too where the machine has IPv6; where it has not, 0.0.0.0.
   else if (!open("::", true)) open("0.0.0.0", true)
-  return bound
 }
 
 function portTaken({ host, port }: Address, cause: unknown): PortNeededError {

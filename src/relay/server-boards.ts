@@ -143,7 +143,6 @@ export class ServerBoards {
   close(): void {
     this.#closed = true
     this.#lookTimer?.cancel()
-    // First: what ends with the server is nobody's release.
     this.leases.close()
     for (const service of this.#services.values()) service.close()
   }

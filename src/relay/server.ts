@@ -45,6 +45,8 @@ export async function startServer(settings: EndpointSettings, context: EndpointC
       return { flows: boards.flowCount, peers: open.peerCount }
     },
     close() {
+      // First: what ends with the server is nobody's release.
+      boards.leases.close()
       beacons?.close()
       sessions.close()
       open.close()

@@ -38,6 +38,29 @@ describe("the lucidac fake command", () => {
     expect(stderr).toContain(text)
   })
 
+  test("with --json the devices are of the older generation", async () => {
+    const run = new CliRun(lucidacFakeCommand, ["--json", "--port", "0", "--verbose"])
+    await run.said("04-E9-E5-00-00-01")
+    const [host, port] = JSON.parse(run.stdout).devices[0].split(":")
+    const answer = Promise.withResolvers<string>()
+    const socket = await Bun.connect({
+      hostname: host,
+      port: Number(port),
+      socket: { data: (_socket, bytes) => answer.resolve(String(bytes)), error() {} },
+    })
+    socket.write('{"id":"7","type":"ping","msg":{}}')
+    expect(JSON.parse(await answer.promise)).toMatchObject({ id: "7", type: "ping", code: 0 })
+    expect(run.stderr).toContain("ping from 127.0.0.1")
+    socket.end()
+    run.stop()
+    expect(await run.exit).toBe(0)
+    const { exit, stderr } = await runCli(lucidacFakeCommand, "--json", "--nested")
+    expect({ exit, last: stderr.trim().split("\n").at(-1) }).toEqual({
+      exit: 2,
+      last: "spinnaker-relay: --nested does not go with --json",
+    })
+  })
+
   test("a port that is taken is one line and 1", async () => {
     const first = new CliRun(lucidacFakeCommand, ["--port", "0"])
     await first.said("listening")

@@ -6,8 +6,10 @@ import type { DeviceNetwork } from "../../src/lucidac/backend.ts"
 import { encodePing, encodeV1, type Peeked, peekEnvelope, type V1Message } from "../../src/lucidac/envelope.ts"
 import type { ProxyEvent } from "../../src/lucidac/events.ts"
 import { FakeDevice } from "../../src/lucidac/fake-device.ts"
+import { FakeJsonDevice, type FakeJsonOptions } from "../../src/lucidac/fake-json-device.ts"
 import { type FakeDeviceOptions, fakeMac } from "../../src/lucidac/fake-options.ts"
 import { encodeFrame, FrameDecoder } from "../../src/lucidac/frame.ts"
+import { encodeJsonLine, JsonDecoder } from "../../src/lucidac/json-lines.ts"
 import { decodePayload, encodePayload } from "../../src/lucidac/payload.ts"
 import {
   ErrorMessageSchema,
@@ -32,6 +34,9 @@ export interface RigOptions {
   device?: Partial<FakeDeviceOptions> | ((index: number) => Partial<FakeDeviceOptions>)
   proxy?: Partial<Omit<ProxyOptions, "auth">>
   secret?: string
+  /** So many devices of the older generation, behind the others. */
+  jsonDevices?: number
+  json?: Partial<FakeJsonOptions>
   udp?: boolean
   idleMs?: number
   maxSessions?: number
@@ -46,6 +51,7 @@ const hostOf = (index: number): string => `10.0.0.${index + 1}`
 export class Rig {
   readonly clock = new FakeClock()
   readonly devices: FakeDevice[] = []
+  readonly jsonDevices: FakeJsonDevice[] = []
   readonly proxy: DeviceProxy
   readonly events: ProxyEvent[] = []
   /** The proxy's ends of its connections to devices, by index. */
@@ -71,9 +77,15 @@ export class Rig {
         }),
       )
     }
+    for (let index = 0; index < (options.jsonDevices ?? 0); index++) {
+      const mac = fakeMac(devices + index)
+      this.jsonDevices.push(
+        new FakeJsonDevice({ clock, mac, endOfTurn: (run) => void clock.after(0, run), ...options.json }),
+      )
+    }
     this.proxy = new DeviceProxy(
       {
-        backends: this.devices.map((_device, index) => ({
+        backends: [...this.devices, ...this.jsonDevices].map((_device, index) => ({
           address: { host: hostOf(index), port: 5732 },
           location: undefined,
         })),
@@ -112,6 +124,16 @@ export class Rig {
     return client
   }
 
+  /** A client of the older generation. */
+  jsonClient(host = "192.0.2.9"): RigJsonClient {
+    const [near, far] = memoryWire(this.clock, host, "relay")
+    far.peer.port += this.#nextClient++
+    const client = new RigJsonClient(this, near)
+    far.owner = this.proxy.accept(far)
+    near.owner = client
+    return client
+  }
+
   /** The device's connection ends, as when it is switched off; it stays off until `on`. */
   switchOff(index: number): void {
     this.off.add(index)
@@ -145,7 +167,7 @@ export class Rig {
       dial: (address, ownerOf, failed) => {
         const index = Number(address.host.split(".")[3]) - 1
         this.clock.after(0, () => {
-          const device = this.devices[index]
+          const device = [...this.devices, ...this.jsonDevices][index]
           if (!device || this.off.has(index)) {
             failed("it refuses the connection")
             return
@@ -279,4 +301,62 @@ export class RigClient {
 export function errorText(message: V1Message | undefined): string {
   if (message?.arm !== ARM.error) return ""
   return decodePayload(ErrorMessageSchema, message.payload)?.description ?? ""
+}
+
+/** One reply or message of the older protocol. */
+export type JsonTold = {
+  id?: unknown
+  type: string
+  code?: number
+  error?: string
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into it as they like.
+  msg?: any
+}
+
+/** A program of the older generation. */
+export class RigJsonClient {
+  readonly told: JsonTold[] = []
+  gone = false
+  #nextId = 1
+  readonly #decoder = new JsonDecoder()
+
+  constructor(
+    private readonly rig: Rig,
+    readonly end: MemoryEnd,
+  ) {}
+
+  onData(chunk: Uint8Array): void {
+    this.#decoder.push(chunk, (object) => void this.told.push(JSON.parse(new TextDecoder().decode(object))))
+  }
+
+  onDrain(): void {}
+
+  onClose(): void {
+    this.gone = true
+  }
+
+  leave(): void {
+    this.end.end()
+    this.rig.settle()
+  }
+
+  /** Asks, and returns the id. */
+  post(type: string, msg: Record<string, unknown> = {}): string {
+    const id = `json-${this.#nextId++}`
+    this.end.write(encodeJsonLine({ id, type, msg }))
+    this.rig.settle()
+    return id
+  }
+
+  ask(type: string, msg?: Record<string, unknown>): JsonTold | undefined {
+    return this.answer(this.post(type, msg))
+  }
+
+  answer(id: string): JsonTold | undefined {
+    return this.told.find((one) => one.id === id)
+  }
+
+  of(type: string): JsonTold[] {
+    return this.told.filter((one) => one.type === type && one.id === undefined)
+  }
 }

@@ -137,6 +137,11 @@ const SAMPLES: { [T in Event["type"]]: readonly [Level, Omit<Extract<Event, { ty
     ["info", { board, version: "SC&MP 4.0.0 on SpiNNaker", booting: false }],
   ],
   "internal-error": [["error", { where: "datagram from 192.0.2.7:1", detail: "TypeError: x" }]],
+  reloaded: [
+    ["info", { changes: [] }],
+    ["info", { changes: ["board-b added (192.0.2.9)"] }],
+  ],
+  "reload-failed": [["error", { detail: "boards.toml:3:1: unknown key" }]],
   "tunnel-listening": [["info", { address: "[::]:17896" }]],
   "user-connected": [["info", { user: "alice", peer }]],
   "user-lost": [["info", { user: "alice", detail: "reset", waitMs: 60_000 }]],

@@ -118,6 +118,15 @@ describe.if(manyLoopbacks)("an exclusive board in the plain modes", () => {
     await until(() => tagAt(chain, 1).flags === 0, "the board to forget the tag")
   })
 
+  test("a server that ends releases nothing", async () => {
+    const { chain } = await start({ name: "-t -T", bootViaTcp: true, sdpViaTcp: true })
+    await using _ = chain
+    using program = await TagProgram.open(chain.client.ports.scp)
+    await program.ask({ tag: 1, address: local, port: program.receiver.port })
+    chain.server.close()
+    expect(chain.serverObserver.of("lease-released")).toEqual([])
+  })
+
   test("without --exclusive two users share it, and there is nothing to tell", async () => {
     const chain = await startChain(MODES[0], { board: { booted: true, host: "127.0.0.77" } })
     await using _ = chain

@@ -100,12 +100,12 @@ export class TunnelServer {
     for (const session of this.#sessions.values()) session.notify(notice)
   }
 
-  /** Ends the sessions of the keys that are good no more. */
-  endRevoked(): void {
-    for (const session of this.sessions) {
-      const state = this.#options.keys.find(session.key.id)?.state
-      if (state !== "valid") session.end({ code: "refused", detail: "the key has been revoked" })
-    }
+  /** Ends the sessions of the keys that are good no more; returns how many. */
+  endRevoked(): number {
+    const { keys } = this.#options
+    const revoked = this.sessions.filter(({ key }) => keys.find(key.id)?.state !== "valid")
+    for (const session of revoked) session.end({ code: "refused", detail: "the key has been revoked" })
+    return revoked.length
   }
 
   close(): void {
