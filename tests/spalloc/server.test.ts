@@ -200,19 +200,4 @@ describe("the server", () => {
     await until(() => client.notifications.length === 1, "the end of the job")
     expect(await client.ask("get_job_state", [1])).toMatchObject({ return: { state: 4, reason: "Job timed out." } })
   })
-
-  test.if(process.env.FULL !== undefined)(
-    "serves on beside 10,000 connections that say nothing",
-    async () => {
-      const { port, server } = startServer(config({ maxConnectionsPerHost: 20_000 }))
-      const peers: RawPeer[] = []
-      for (let count = 0; count < 10_000; count++) peers.push(await RawPeer.connect(port))
-      const client = await LineClient.connect(port)
-      expect(await client.ask("version")).toEqual({ return: "1.0.0" })
-      expect(server.clientCount).toBe(10_001)
-      for (const peer of peers) peer.end()
-      await until(() => server.clientCount === 1, "the end", 60_000)
-    },
-    120_000,
-  )
 })
