@@ -38,6 +38,7 @@ const io: CommandIo = {
       for await (const chunk of process.stdin) yield String(chunk)
     },
   },
+  stdoutIsTerminal: process.stdout.isTTY === true,
   env: process.env,
   stop: stop.signal,
   // Closing a console window is a SIGHUP on Windows, and no wish for another configuration.

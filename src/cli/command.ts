@@ -36,6 +36,8 @@ export interface CommandIo {
   readonly isTerminal: boolean
   /** What is typed or piped in, in pieces of any length; absent where nothing can be. */
   readonly stdin?: AsyncIterable<string>
+  /** Standard output is one: what is printed there may be drawn over. */
+  readonly stdoutIsTerminal?: boolean
   readonly env: Readonly<Record<string, string | undefined>>
   /** Aborted at Ctrl-C and SIGTERM; its reason is the signal's name. */
   readonly stop: AbortSignal

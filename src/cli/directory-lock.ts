@@ -2,9 +2,10 @@
  * One process at a time owns a data directory: the server for as long as it runs, `invite` and the like for a moment.
  * The lock is SQLite's on an empty file, the one lock in Bun that every system takes back from a process that was killed.
  */
+import { closeSync, openSync } from "node:fs"
 import { join } from "node:path"
 import { StoreError } from "../relay/secret-store.ts"
-import { makePrivateDirectory } from "./secret-file.ts"
+import { giveToOwner, makePrivateDirectory } from "./secret-file.ts"
 
 /** A lock that is held. */
 export interface DirectoryLock {
@@ -18,7 +19,11 @@ export function lockDirectory(directory: string, platform: string): DirectoryLoc
   const file = join(directory, "lock")
   try {
     makePrivateDirectory(directory, platform !== "win32")
-    const database = new Database(file, { create: true })
+    // Made here, as SQLite would let others read it, and who can read it can lock it.
+    const fd = openSync(file, "a", 0o600)
+    giveToOwner(fd, directory)
+    closeSync(fd)
+    const database = new Database(file)
     try {
       database.run("PRAGMA busy_timeout = 0")
       database.run("BEGIN EXCLUSIVE")

@@ -33,6 +33,22 @@ const PORT_OPTIONS: readonly OptionSpec[] = [
   { name: "boot-tunnel-port", default: "17895", description: "Port between client and server for boots" },
 ].map((option) => ({ ...option, value: "PORT", classic: true }))
 
+/** Where to listen. */
+export const BIND_OPTION: OptionSpec = {
+  name: "bind",
+  value: "ADDRESS",
+  repeatable: true,
+  description: "Listen on this address of the machine (repeatable; default: server all, client 127.0.0.1)",
+}
+
+/** Whom to listen to. */
+export const ALLOW_OPTION: OptionSpec = {
+  name: "allow",
+  value: "NETWORK",
+  repeatable: true,
+  description: "Let only these addresses in, such as 192.0.2.0/24 (repeatable; default: everyone)",
+}
+
 /** Where a client's programs find a board. */
 export const ADDRESS_OPTION: OptionSpec = {
   name: "address",
@@ -47,18 +63,8 @@ const OPTIONS: readonly OptionSpec[] = [
   { name: "boot-via-tcp", short: "t", classic: true, description: "Carry boots over TCP: nothing is lost on the way" },
   { name: "sdp-via-tcp", short: "T", classic: true, description: "Carry SCP and SDP over TCP" },
   ...PORT_OPTIONS,
-  {
-    name: "bind",
-    value: "ADDRESS",
-    repeatable: true,
-    description: "Listen on this address of the machine (repeatable; default: server all, client 127.0.0.1)",
-  },
-  {
-    name: "allow",
-    value: "NETWORK",
-    repeatable: true,
-    description: "Let only these addresses in, such as 192.0.2.0/24 (repeatable; default: everyone)",
-  },
+  BIND_OPTION,
+  ALLOW_OPTION,
   { name: "idle-timeout", value: "SECONDS", default: "300", description: "End a flow after silence; 0 = never" },
   {
     name: "max-flows",
@@ -217,7 +223,8 @@ export function boardAddresses(parsed: Parsed): Map<string, string> {
   return addresses
 }
 
-function allowList(cidrs: readonly string[]): AllowList {
+/** What --allow says; throws UsageError for what is no network. */
+export function allowList(cidrs: readonly string[]): AllowList {
   try {
     return AllowList.parse(cidrs)
   } catch (error) {

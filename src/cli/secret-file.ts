@@ -2,6 +2,7 @@
 import {
   chmodSync,
   closeSync,
+  fchownSync,
   fstatSync,
   fsyncSync,
   mkdirSync,
@@ -62,6 +63,7 @@ export class SecretFile implements SecretStore {
       rmSync(draft, { force: true })
       const fd = openSync(draft, "wx", 0o600)
       try {
+        giveToOwner(fd, dirname(this.name))
         writeFileSync(fd, text)
         fsyncSync(fd)
       } finally {
@@ -110,6 +112,13 @@ const WHY: Readonly<Record<string, string>> = {
 export function makePrivateDirectory(directory: string, hasModes: boolean): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   if (hasModes && (statSync(directory).mode & 0o022) !== 0) chmodSync(directory, 0o700)
+}
+
+/** What root makes in a folder of another user's becomes that user's, whose server could not read it otherwise. */
+export function giveToOwner(fd: number, directory: string): void {
+  if (process.getuid?.() !== 0) return
+  const { uid, gid } = statSync(directory)
+  if (uid !== 0) fchownSync(fd, uid, gid)
 }
 
 /** `path` as a shell takes it. */

@@ -26,8 +26,9 @@ import { DATA_OPTION, type DataDirectory, dataDirectory, withStores } from "./da
 import { LOG_OPTIONS, logFrom } from "./log-options.ts"
 import { ownKeys } from "./own-keys.ts"
 import { powerCycles } from "./power-cycle.ts"
+import { ALLOW_OPTION, allowList, BIND_OPTION } from "./relay.ts"
 import { untilStopped } from "./stop.ts"
-import { parseHost } from "./target.ts"
+import { parseBind, parseHost } from "./target.ts"
 
 /** Reads a configuration; throws CliError with all complaints, each with its place. */
 export function readConfigFile(file: string): ServerConfig {
@@ -54,8 +55,22 @@ function configFrom(parsed: Parsed): ServerConfig {
   if (file === undefined && board === undefined) {
     throw new UsageError("name the board (spinnaker-relay server 192.168.240.1) or a configuration (--config FILE)")
   }
-  const config = file === undefined ? configOfBoard(parseHost(board!)) : readConfigFile(file)
-  return parsed.value("port") === undefined ? config : { ...config, port: portOption(parsed, "port") }
+  return withFlags(file === undefined ? configOfBoard(parseHost(board!)) : readConfigFile(file), parsed)
+}
+
+/** What is typed goes before what is in the file. */
+function withFlags(config: ServerConfig, parsed: Parsed): ServerConfig {
+  const allow = parsed.values("allow")
+  // Its complaint is for whoever typed it.
+  if (allow.length > 0) allowList(allow)
+  const typed = parsed.values("bind").map(parseBind)
+  const listen = typed.includes(undefined) ? [] : (typed as string[])
+  return {
+    ...config,
+    ...(parsed.value("port") !== undefined && { port: portOption(parsed, "port") }),
+    ...(allow.length > 0 && { allow }),
+    ...(typed.length > 0 && { listen }),
+  }
 }
 
 /** What a configuration does not say. */
@@ -121,7 +136,7 @@ async function serve({ parsed, io, config, keys, directory }: Serving): Promise<
       version: packageJson.version,
       pid: process.pid,
       own: () => ({ hostName: hostname(), local: localAddresses() }),
-      readConfig: file === undefined ? undefined : () => configAgain(file),
+      readConfig: file === undefined ? undefined : () => withFlags(configAgain(file), parsed),
     })
     const onRequest = controlAnswers(handlers, systemClock)
     const address = directory.controlAddress
@@ -168,6 +183,8 @@ export const serverCommand: Command = {
     { name: "config", value: "FILE", description: "Several boards, limits and leases, from a TOML file" },
     { name: "check", description: "Say whether the configuration is in order, and end" },
     { name: "port", value: "PORT", description: `TCP port for users (default: ${TUNNEL_PORT})` },
+    BIND_OPTION,
+    ALLOW_OPTION,
     { name: "legacy", description: "Also open the old ports 17894 and 17895, which have no security" },
     DATA_OPTION,
     ...LOG_OPTIONS,

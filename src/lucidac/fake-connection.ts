@@ -1,30 +1,33 @@
-/** One client's connection to a fake device: frames in, frames out, and where its samples go. */
+/** One client's connection to a fake device: messages in, messages out. */
 import { silentObserver } from "../observe/observer.ts"
 import type { Clock } from "../transport/clock.ts"
 import { Outbox } from "../transport/outbox.ts"
 import type { TcpOwner, TcpPort } from "../transport/tcp-port.ts"
 import { type Peeked, peekEnvelope } from "./envelope.ts"
 import { encodeFrame, FrameDecoder } from "./frame.ts"
+import { JsonDecoder, type JsonEnvelope, parseJsonEnvelope } from "./json-lines.ts"
+
+/** Cuts a stream into messages; an error ends the connection. */
+interface Decoder {
+  push(chunk: Uint8Array, emit: (message: Uint8Array) => unknown): object | undefined
+}
 
 /** What a connection needs from its device. */
-export interface FakeConnectionOptions {
+export interface FakeConnectionOptions<Message, Self> {
   readonly port: TcpPort
   readonly clock: Clock
-  readonly onMessage: (message: Peeked) => void
-  readonly onClose: () => void
+  readonly onMessage: (message: Message, from: Self) => void
+  readonly onClose: (self: Self) => void
   readonly endOfTurn: ((run: () => void) => void) | undefined
 }
 
-/** A connection of the protobuf generation. */
-export class FakeConnection implements TcpOwner {
-  /** Where the client wants samples by UDP. */
-  udpPort: number | undefined
-  readonly #options: FakeConnectionOptions
-  readonly #decoder = new FrameDecoder()
+/** A connection of either generation. */
+abstract class FakeConnection<Message, Self> implements TcpOwner {
+  readonly #options: FakeConnectionOptions<Message, Self>
   readonly #outbox: Outbox
   #closed = false
 
-  constructor(options: FakeConnectionOptions) {
+  constructor(options: FakeConnectionOptions<Message, Self>) {
     this.#options = options
     const unlimited = Number.POSITIVE_INFINITY
     this.#outbox = new Outbox({
@@ -39,6 +42,11 @@ export class FakeConnection implements TcpOwner {
     })
   }
 
+  protected abstract readonly decoder: Decoder
+  /** What the bytes say; undefined where a device would not know either. */
+  protected abstract parse(bytes: Uint8Array): Message | undefined
+  protected abstract readonly self: Self
+
   get host(): string {
     return this.#options.port.peer.host
   }
@@ -52,15 +60,16 @@ export class FakeConnection implements TcpOwner {
     return this.#outbox.bytes
   }
 
-  send(body: Uint8Array): void {
-    this.#outbox.push(encodeFrame(body))
+  /** Sends bytes as they are. */
+  protected write(bytes: Uint8Array): void {
+    this.#outbox.push(bytes)
   }
 
   onData(chunk: Uint8Array): void {
-    const error = this.#decoder.push(chunk, (body) => {
-      const message = peekEnvelope(body)
+    const error = this.decoder.push(chunk, (bytes) => {
+      const message = this.parse(bytes)
       // Devices ignore what they cannot read.
-      if (message) this.#options.onMessage(message)
+      if (message !== undefined) this.#options.onMessage(message, this.self)
       return !this.#closed
     })
     if (error) this.close()
@@ -74,7 +83,7 @@ export class FakeConnection implements TcpOwner {
     if (this.#closed) return
     this.#closed = true
     this.#outbox.close()
-    this.#options.onClose()
+    this.#options.onClose(this.self)
   }
 
   /** Cuts the connection. */
@@ -82,5 +91,38 @@ export class FakeConnection implements TcpOwner {
     if (this.#closed) return
     this.onClose()
     this.#options.port.abort()
+  }
+}
+
+/** A connection of the protobuf generation. */
+export class FrameConnection extends FakeConnection<Peeked, FrameConnection> {
+  /** Where the client wants samples by UDP. */
+  udpPort: number | undefined
+  protected override readonly decoder = new FrameDecoder()
+  protected override readonly self = this
+
+  protected override parse(bytes: Uint8Array): Peeked | undefined {
+    return peekEnvelope(bytes)
+  }
+
+  /** Sends an envelope. */
+  send(body: Uint8Array): void {
+    this.write(encodeFrame(body))
+  }
+}
+
+/** A connection of the older generation, with its own login. */
+export class JsonConnection extends FakeConnection<JsonEnvelope, JsonConnection> {
+  loggedIn = false
+  protected override readonly decoder = new JsonDecoder()
+  protected override readonly self = this
+
+  protected override parse(bytes: Uint8Array): JsonEnvelope | undefined {
+    return parseJsonEnvelope(bytes)
+  }
+
+  /** Sends a line. */
+  send(line: Uint8Array): void {
+    this.write(line)
   }
 }

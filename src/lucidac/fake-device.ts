@@ -1,5 +1,5 @@
 /** A LUCIDAC that isn't there, of the protobuf generation: answers, runs, streams and fails like one. No sockets here. */
-import type { TcpOwner, TcpPort } from "../transport/tcp-port.ts"
+import type { TcpPort } from "../transport/tcp-port.ts"
 import { ARM, armName } from "./arm.ts"
 import {
   encodeError,
@@ -11,8 +11,9 @@ import {
   type V1Message,
 } from "./envelope.ts"
 import { FakeCircuit } from "./fake-circuit.ts"
-import { FakeConnection } from "./fake-connection.ts"
-import { type Death, FAKE_BUFFER_BYTES, type FakeDeviceOptions, REBOOT_MS } from "./fake-options.ts"
+import { FrameConnection } from "./fake-connection.ts"
+import { MortalDevice } from "./fake-mortal.ts"
+import { type Death, FAKE_BUFFER_BYTES, type FakeDeviceOptions } from "./fake-options.ts"
 import { planRun, type RunPlan } from "./fake-run.ts"
 import { RunQueue } from "./fake-run-queue.ts"
 import { FakeUpdate } from "./fake-update.ts"
@@ -25,7 +26,7 @@ import {
   GetSystemIdentResponseSchema,
   ReadTemperatureResponseSchema,
   ResetCommandSchema,
-  RunState,
+  type RunState,
   RunStateChangeMessageSchema,
   StartRunCommandSchema,
   SyslogResponseSchema,
@@ -38,14 +39,7 @@ import {
   WriteSystemIdentResponseSchema,
 } from "./proto/lucidac_pb.ts"
 
-/** Which state of a run is which death. */
-const DEATH_OF_STATE: ReadonlyMap<RunState, Death> = new Map([
-  [RunState.TAKE_OFF, "take-off"],
-  [RunState.IC, "ic"],
-  [RunState.OP, "op"],
-  [RunState.OP_END, "op-end"],
-  [RunState.DONE, "done"],
-])
+/** Which request is which death. */
 const DEATH_OF_REQUEST: ReadonlyMap<number, Death> = new Map<number, Death>([
   [ARM.extract, "extract"],
   [ARM.reset, "reset"],
@@ -54,29 +48,24 @@ const DEATH_OF_REQUEST: ReadonlyMap<number, Death> = new Map<number, Death>([
 ])
 
 /** The device. Give it connections; it takes any number, each with its own runs. */
-export class FakeDevice {
+export class FakeDevice extends MortalDevice<FrameConnection> {
   /** Datagrams that the system would not take. */
   lostDatagrams = 0
   /** Messages of samples sent, over all runs. */
   sentChunks = 0
   /** Elements in overload, and the sum of them; set it at will. */
   overloaded = false
-  /** Requests that came, by name, in order. The last 10,000. */
-  readonly requests: string[] = []
   readonly #options: FakeDeviceOptions
-  readonly #connections = new Set<FakeConnection>()
   readonly #circuit: FakeCircuit
-  readonly #runs: RunQueue<FakeConnection>
+  readonly #runs: RunQueue<FrameConnection>
   readonly #update = new FakeUpdate()
-  #gone = false
-  #dieAt: Death | undefined
   #refuse: Map<number, string>
   #ignore: Set<number>
   #failRuns: string | undefined
 
   constructor(options: FakeDeviceOptions) {
+    super(options)
     this.#options = options
-    this.#dieAt = options.dieAt
     this.#refuse = new Map(options.refuse)
     this.#ignore = new Set(options.ignore)
     this.#failRuns = options.failRuns
@@ -87,13 +76,8 @@ export class FakeDevice {
     })
   }
 
-  get macs(): readonly string[] {
+  override get macs(): readonly string[] {
     return this.#options.macs
-  }
-
-  /** Connections open now. */
-  get connectionCount(): number {
-    return this.#connections.size
   }
 
   /** Id of the run under way. */
@@ -101,39 +85,15 @@ export class FakeDevice {
     return this.#runs.current
   }
 
-  /** Takes a connection; undefined (and it is reset) while the device is gone. */
-  accept(port: TcpPort): TcpOwner | undefined {
-    if (this.#gone || this.#dieNow("connect")) {
-      port.abort()
-      return undefined
-    }
-    const connection: FakeConnection = new FakeConnection({
-      port,
-      clock: this.#options.clock,
-      endOfTurn: this.#options.endOfTurn,
-      onMessage: (message) => this.#onMessage(connection, message),
-      onClose: () => {
-        this.#connections.delete(connection)
-      },
-    })
-    this.#connections.add(connection)
-    return connection
+  protected override connection(port: TcpPort, onClose: (client: FrameConnection) => void): FrameConnection {
+    const { clock, endOfTurn } = this.#options
+    const onMessage = (message: Peeked, from: FrameConnection) => this.#onMessage(from, message)
+    return new FrameConnection({ port, clock, endOfTurn, onClose, onMessage })
   }
 
-  /** Is gone, connections reset and runs lost, until `revive()`. */
-  die(): void {
-    this.#leave(undefined)
-  }
-
-  /** The same for a while. */
-  reboot(forMs = REBOOT_MS): void {
-    this.#leave(forMs)
-    this.#options.clock.after(forMs, () => this.revive())
-  }
-
-  /** Is there again, with nothing configured. */
-  revive(): void {
-    this.#gone = false
+  protected override forget(): void {
+    this.#runs.vanish()
+    this.#circuit.clear()
   }
 
   /** From now on requests of this kind get an error with this text, or with undefined their answer again. */
@@ -158,32 +118,12 @@ export class FakeDevice {
     this.#runs.fail(reason)
   }
 
-  /** Dies the next time it comes to this. */
-  dieAt(death: Death | undefined): void {
-    this.#dieAt = death
-  }
-
   /** Says something that nobody asked for to every client. */
   broadcast(body: Uint8Array): void {
-    for (const connection of this.#connections) connection.send(body)
+    for (const connection of this.connections) connection.send(body)
   }
 
-  #leave(backMs: number | undefined): void {
-    this.#gone = true
-    this.#runs.vanish()
-    this.#circuit.clear()
-    for (const connection of [...this.#connections]) connection.close()
-    this.#options.onGone?.(backMs)
-  }
-
-  #dieNow(death: Death | undefined): boolean {
-    if (death === undefined || death !== this.#dieAt) return false
-    this.#dieAt = undefined
-    this.die()
-    return true
-  }
-
-  #onMessage(from: FakeConnection, message: Peeked): void {
+  #onMessage(from: FrameConnection, message: Peeked): void {
     switch (message.kind) {
       case "ping":
         from.send(encodePong(this.#micros()))
@@ -196,18 +136,16 @@ export class FakeDevice {
     }
   }
 
-  #onRequest(from: FakeConnection, message: V1Message): void {
+  #onRequest(from: FrameConnection, message: V1Message): void {
     const { arm, id } = message
-    if (this.requests.length >= 10_000) this.requests.shift()
-    this.requests.push(armName(arm))
-    this.#options.onRequest?.(armName(arm), from.host)
-    if (this.#dieNow(DEATH_OF_REQUEST.get(arm)) || this.#ignore.has(arm)) return
+    this.noteRequest(armName(arm), from)
+    if (this.diesAt(DEATH_OF_REQUEST.get(arm)) || this.#ignore.has(arm)) return
     const refusal = this.#refuse.get(arm)
     if (refusal !== undefined) from.send(encodeError(id, refusal))
     else from.send(this.#answer(from, message))
   }
 
-  #answer(from: FakeConnection, message: V1Message): Uint8Array {
+  #answer(from: FrameConnection, message: V1Message): Uint8Array {
     const { arm, id, payload } = message
     switch (arm) {
       case ARM.ping:
@@ -306,7 +244,7 @@ export class FakeDevice {
     }
   }
 
-  #startRun(from: FakeConnection, message: V1Message): Uint8Array {
+  #startRun(from: FrameConnection, message: V1Message): Uint8Array {
     const { id, payload } = message
     const command = decodePayload(StartRunCommandSchema, payload)
     if (!command) return malformed(message)
@@ -319,7 +257,7 @@ export class FakeDevice {
     return encodeV1(id, ARM.startRunResponse)
   }
 
-  #udp(from: FakeConnection, message: V1Message): Uint8Array {
+  #udp(from: FrameConnection, message: V1Message): Uint8Array {
     const { id, payload } = message
     const port = decodePayload(UdpDataStreamingCommandSchema, payload)?.port ?? 0
     if (!this.#options.sendDatagram) return encodeUdpRefused(id, "This device sends no UDP")
@@ -329,7 +267,7 @@ export class FakeDevice {
   }
 
   #onState(
-    owner: FakeConnection,
+    owner: FrameConnection,
     plan: RunPlan,
     change: { from: RunState; to: RunState; timeUs: number; reason?: string },
   ) {
@@ -341,11 +279,11 @@ export class FakeDevice {
       ...(change.reason !== undefined && { reason: change.reason }),
     })
     if (owner.open) this.#send(owner, body, this.#options.statesOverTcp ?? false)
-    this.#dieNow(DEATH_OF_STATE.get(change.to))
+    this.diesIn(change.to)
   }
 
   /** False where the device's buffer has no room; samples of a client that has gone are nobody's. */
-  #onSamples(owner: FakeConnection, body: Uint8Array): boolean {
+  #onSamples(owner: FrameConnection, body: Uint8Array): boolean {
     if (!owner.open) return true
     const limit = this.#options.bufferBytes ?? FAKE_BUFFER_BYTES
     if (owner.udpPort === undefined && owner.queuedBytes + body.length > limit) return false
@@ -354,7 +292,7 @@ export class FakeDevice {
     return true
   }
 
-  #send(owner: FakeConnection, body: Uint8Array, overTcp: boolean): void {
+  #send(owner: FrameConnection, body: Uint8Array, overTcp: boolean): void {
     if (owner.udpPort === undefined || overTcp) owner.send(body)
     else if (!this.#options.sendDatagram?.(owner.host, owner.udpPort, body)) this.lostDatagrams++
   }

@@ -1,10 +1,11 @@
 /** A LUCIDAC that isn't there, of the older generation: JSON lines, and runs told to every client. No sockets here. */
-import type { TcpOwner, TcpPort } from "../transport/tcp-port.ts"
+import type { TcpPort } from "../transport/tcp-port.ts"
+import { JsonConnection } from "./fake-connection.ts"
 import { FakeJsonCircuit } from "./fake-json-circuit.ts"
-import { FakeJsonConnection } from "./fake-json-connection.ts"
 import { planJsonRun } from "./fake-json-run-plan.ts"
 import { JsonSampleSource } from "./fake-json-samples.ts"
-import { type Death, FAKE_BUFFER_BYTES, type FakeDeviceOptions, REBOOT_MS } from "./fake-options.ts"
+import { MortalDevice } from "./fake-mortal.ts"
+import { type Death, FAKE_BUFFER_BYTES, type FakeDeviceOptions } from "./fake-options.ts"
 import type { RunPlan } from "./fake-run.ts"
 import { RunQueue } from "./fake-run-queue.ts"
 import { encodeJsonLine, type JsonEnvelope, jsonError, jsonReply } from "./json-lines.ts"
@@ -52,30 +53,18 @@ const DEATH_OF_TYPE: ReadonlyMap<string, Death> = new Map<string, Death>([
   ["set_circuit", "config"],
   ["start_run", "start"],
 ])
-const DEATH_OF_STATE: ReadonlyMap<RunState, Death> = new Map([
-  [RunState.TAKE_OFF, "take-off"],
-  [RunState.IC, "ic"],
-  [RunState.OP, "op"],
-  [RunState.OP_END, "op-end"],
-  [RunState.DONE, "done"],
-])
 
 /** The device. */
-export class FakeJsonDevice {
-  /** Types that came, in order. The last 10,000. */
-  readonly requests: string[] = []
+export class FakeJsonDevice extends MortalDevice<JsonConnection> {
   overloaded = false
   readonly #options: FakeJsonOptions
-  readonly #connections = new Set<FakeJsonConnection>()
   readonly #circuit: FakeJsonCircuit
   readonly #runs: RunQueue<undefined>
-  #dieAt: Death | undefined
-  #gone = false
-  #lock: FakeJsonConnection | undefined
+  #lock: JsonConnection | undefined
 
   constructor(options: FakeJsonOptions) {
+    super(options)
     this.#options = options
-    this.#dieAt = options.dieAt
     this.#circuit = new FakeJsonCircuit(options.mac)
     this.#runs = new RunQueue(
       options.clock,
@@ -87,13 +76,8 @@ export class FakeJsonDevice {
     )
   }
 
-  get macs(): readonly string[] {
+  override get macs(): readonly string[] {
     return [this.#options.mac]
-  }
-
-  /** Connections open now. */
-  get connectionCount(): number {
-    return this.#connections.size
   }
 
   /** Id of the run under way. */
@@ -101,63 +85,29 @@ export class FakeJsonDevice {
     return this.#runs.current
   }
 
-  /** Takes a connection; undefined (and it is reset) while the device is gone. */
-  accept(port: TcpPort): TcpOwner | undefined {
-    if (this.#gone || this.#dieNow("connect")) {
-      port.abort()
-      return undefined
-    }
-    const connection: FakeJsonConnection = new FakeJsonConnection({
+  protected override connection(port: TcpPort, onClose: (client: JsonConnection) => void): JsonConnection {
+    const { clock, endOfTurn } = this.#options
+    return new JsonConnection({
       port,
-      clock: this.#options.clock,
-      endOfTurn: this.#options.endOfTurn,
-      onMessage: (message) => this.#onRequest(connection, message),
-      onClose: () => {
-        this.#connections.delete(connection)
-        if (this.#lock === connection) this.#lock = undefined
+      clock,
+      endOfTurn,
+      onMessage: (message, from) => this.#onRequest(from, message),
+      onClose: (gone) => {
+        onClose(gone)
+        if (this.#lock === gone) this.#lock = undefined
       },
     })
-    this.#connections.add(connection)
-    return connection
   }
 
-  /** Is gone, connections reset and runs lost, until `revive()`. */
-  die(): void {
-    this.#leave(undefined)
-  }
-
-  /** The same for a while. */
-  reboot(forMs = REBOOT_MS): void {
-    this.#leave(forMs)
-    this.#options.clock.after(forMs, () => this.revive())
-  }
-
-  /** Is there again, with nothing configured. */
-  revive(): void {
-    this.#gone = false
-  }
-
-  #leave(backMs: number | undefined): void {
-    this.#gone = true
+  protected override forget(): void {
     this.#runs.vanish()
     this.#circuit.clear()
-    for (const connection of [...this.#connections]) connection.close()
-    this.#options.onGone?.(backMs)
   }
 
-  #dieNow(death: Death | undefined): boolean {
-    if (death === undefined || death !== this.#dieAt) return false
-    this.#dieAt = undefined
-    this.die()
-    return true
-  }
-
-  #onRequest(from: FakeJsonConnection, request: JsonEnvelope): void {
+  #onRequest(from: JsonConnection, request: JsonEnvelope): void {
     const { type } = request
-    if (this.requests.length >= 10_000) this.requests.shift()
-    this.requests.push(type)
-    this.#options.onRequest?.(type, from.host)
-    if (this.#dieNow(DEATH_OF_TYPE.get(type)) || this.#options.ignore?.has(type)) return
+    this.noteRequest(type, from)
+    if (this.diesAt(DEATH_OF_TYPE.get(type)) || this.#options.ignore?.has(type)) return
     const refusal = this.#options.refuse?.get(type)
     if (refusal !== undefined) from.send(jsonError(request, REFUSED, refusal))
     else if (this.#options.user && !from.loggedIn && !OPEN_TYPES.has(type)) {
@@ -165,7 +115,7 @@ export class FakeJsonDevice {
     } else from.send(this.#answer(from, request))
   }
 
-  #answer(from: FakeJsonConnection, request: JsonEnvelope): Uint8Array {
+  #answer(from: JsonConnection, request: JsonEnvelope): Uint8Array {
     const { msg, type } = request
     const { mac, clock } = this.#options
     switch (type) {
@@ -222,7 +172,7 @@ export class FakeJsonDevice {
     }
   }
 
-  #login(from: FakeJsonConnection, request: JsonEnvelope): Uint8Array {
+  #login(from: JsonConnection, request: JsonEnvelope): Uint8Array {
     const { user } = this.#options
     if (user && request.msg.user !== user.name) return jsonError(request, LOGIN_WRONG_USER, "No such user")
     if (user && request.msg.password !== user.password)
@@ -249,18 +199,18 @@ export class FakeJsonDevice {
       const msg = { id: plan.runId, t: timeUs, old: RunState[from], new: done ? "DONE" : "ERROR" }
       this.#broadcast(encodeJsonLine({ type: "run_state_change", msg }))
     }
-    this.#dieNow(DEATH_OF_STATE.get(to))
+    this.diesIn(to)
   }
 
   /** False where somebody's share of the device's buffer is full. */
   #broadcastSamples(line: Uint8Array): boolean {
     const limit = this.#options.bufferBytes ?? FAKE_BUFFER_BYTES
-    for (const { queuedBytes } of this.#connections) if (queuedBytes + line.length > limit) return false
+    for (const { queuedBytes } of this.connections) if (queuedBytes + line.length > limit) return false
     this.#broadcast(line)
     return true
   }
 
   #broadcast(line: Uint8Array): void {
-    for (const connection of this.#connections) connection.send(line)
+    for (const connection of this.connections) connection.send(line)
   }
 }

@@ -49,7 +49,8 @@ export type ControlRequest =
   | { readonly command: "status"; readonly watch?: boolean }
   | { readonly command: "invites" }
   | ({ readonly command: "invite" } & InviteRequest)
-  | { readonly command: "revoke" | "kick"; readonly name: string }
+  | { readonly command: "revoke"; readonly name: string }
+  | { readonly command: "kick"; readonly name: string }
   | { readonly command: "reload" }
 
 /** A reply, as it stands on its line; `result` is what the handler returned. */

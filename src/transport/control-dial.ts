@@ -29,10 +29,10 @@ export interface ControlAsk {
   readonly signal?: AbortSignal
 }
 
-/** Asks; resolves when it is over and never rejects. */
+/** Asks; resolves when it is over and rejects with nothing but what `onReply` throws. */
 export function askControl(options: ControlAsk): Promise<ControlOutcome> {
   const { address, request, clock, timeoutMs, onReply, signal } = options
-  const { promise, resolve } = Promise.withResolvers<ControlOutcome>()
+  const { promise, resolve, reject } = Promise.withResolvers<ControlOutcome>()
   let control: ControlSocket | undefined
   let timer: Timer | undefined
   let over = false
@@ -73,7 +73,13 @@ export function askControl(options: ControlAsk): Promise<ControlOutcome> {
       open: connected,
       data: (_, chunk) => {
         control?.received(chunk)
-        take()
+        try {
+          take()
+        } catch (error) {
+          // Bun's handlers swallow what is thrown.
+          reject(error)
+          stopped()
+        }
       },
       drain: () => control?.drained(),
       error: () => {},

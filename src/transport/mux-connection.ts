@@ -180,7 +180,7 @@ export class MuxConnection {
     const id = this.#nextFlow++
     this.#flows.set(id, { owner, channel, board, application })
     // On a connection to come it is opened with all others.
-    if (this.#port) this.#control(encodeOpen(id, channel, board, application))
+    if (this.#port) this.#outbox.pushFirst(encodeOpen(id, channel, board, application))
     return this.#flow(id, channel)
   }
 
@@ -321,7 +321,7 @@ export class MuxConnection {
         return
       }
       case "ping":
-        this.#control(encodePing("pong", frame.payload))
+        this.#outbox.pushFirst(encodePing("pong", frame.payload))
         return
       case "notice":
         this.#options.onNotice?.(frame)
@@ -397,7 +397,7 @@ export class MuxConnection {
 
   #ping(now: number): void {
     this.#pingedAt = now
-    this.#control(encodePing("ping", new Uint8Array(0)))
+    this.#outbox.pushFirst(encodePing("ping", new Uint8Array(0)))
   }
 
   /** Flows' own datagrams first: their programs wait for answers. */

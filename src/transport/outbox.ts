@@ -22,6 +22,8 @@ interface Entry {
   readonly staleAt: number
   /** Frames of the protocol itself (open, close, ping) are never dropped. */
   readonly control: boolean
+  /** It was put before others; the next such goes behind it. */
+  readonly first?: boolean
 }
 
 /** What an outbox needs from its owner. */
@@ -89,6 +91,20 @@ export class Outbox {
       if (!this.#blocked) this.#flush()
     })
     this.#flush()
+  }
+
+  /** Queues a control frame that may pass data: while the socket takes nothing it is put before all that waits. */
+  pushFirst(frame: Uint8Array): void {
+    if (this.#closed) return
+    if (!this.#blocked) {
+      this.push(frame, Number.POSITIVE_INFINITY, true)
+      return
+    }
+    let at = this.#head + (this.#written > 0 ? 1 : 0)
+    while (this.#entries[at]?.first) at++
+    this.#entries.splice(at, 0, { frame, staleAt: Number.POSITIVE_INFINITY, control: true, first: true })
+    this.#bytes += frame.length
+    if (this.frames > this.#limits.frames || this.#bytes > this.#limits.bytes) this.#shed()
   }
 
   /** Writes what can be written without waiting for the end of the turn. */

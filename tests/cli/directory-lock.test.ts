@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from "bun:test"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { lockDirectory } from "../../src/cli/directory-lock.ts"
@@ -19,6 +19,7 @@ test("a directory has one owner at a time, and another once that one lets go", (
   const first = lockDirectory(directory, "linux")
   expect(first).toBeDefined()
   expect(lockDirectory(directory, "linux")).toBeUndefined()
+  expect((statSync(join(directory, "lock")).mode & 0o777).toString(8)).toBe("600")
   first?.release()
   const second = lockDirectory(directory, "linux")
   expect(second).toBeDefined()

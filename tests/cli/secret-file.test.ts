@@ -1,5 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { MAX_SECRET_FILE_BYTES, SecretFile, shellQuoted } from "../../src/cli/secret-file.ts"
@@ -88,6 +98,15 @@ describe("a secret file", () => {
     expect(refusal(() => new SecretFile(join(directory, "plain", "keys.json"), "linux").save("x"))).toContain(
       "a file stands where a folder should be",
     )
+  })
+
+  test.skipIf(process.getuid?.() !== 0)("that root writes in the folder of another user is that user's", () => {
+    const directory = folder()
+    mkdirSync(directory)
+    chownSync(directory, 65_534, 65_534)
+    const file = join(directory, "keys.json")
+    new SecretFile(file, "linux").save("x")
+    expect(statSync(file)).toMatchObject({ uid: 65_534, gid: 65_534 })
   })
 
   test("replaces what a killed process left of its draft", () => {

@@ -247,6 +247,14 @@ describe("asking", () => {
     })
   })
 
+  test("ends with what the asker throws over a reply", async () => {
+    const address = listen()
+    const onReply = () => {
+      throw new Error("not what I wanted")
+    }
+    expect(ask(address, 1, { onReply })).rejects.toThrow("not what I wanted")
+  })
+
   test("can be given up", async () => {
     const address = listen(() => {})
     const stop = new AbortController()

@@ -581,6 +581,25 @@ describe("a connection's health", () => {
     expect(client.connection.measures).toEqual({ rttMs: 70, queuedBytes: 0, queueAgeMs: 120 })
   })
 
+  test("pings, pongs and new flows pass what waits; a flow's end stays behind what it sent", async () => {
+    const { client, carry } = pair()
+    const flow = client.connection.open("boot", "", "application", new Owner())
+    await carry()
+    client.port.takes = 3
+    for (let i = 0; i < 5; i++) flow.send(new Uint8Array(1_000))
+    client.connection.received(encodePing("ping", bytes("x")))
+    client.connection.open("scp", "", "other", new Owner())
+    flow.close({ code: "closed" })
+    client.port.takes = Number.POSITIVE_INFINITY
+    client.connection.drained()
+    await eventLoopTurn()
+    const types = framesIn(client.port.taken()).map(({ type }) => type)
+    // The first frame was begun.
+    expect(types[0]).toBe("data")
+    expect(types.slice(1, 3).sort()).toEqual(["open", "pong"])
+    expect(types.slice(3)).toEqual(["data", "data", "data", "data", "close"])
+  })
+
   test("a session's end is told to the owner, with its reason", async () => {
     const clock = new FakeClock()
     const byes: CloseReason[] = []
