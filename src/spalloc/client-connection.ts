@@ -7,7 +7,7 @@ import type { Clock } from "../transport/clock.ts"
 import { Outbox } from "../transport/outbox.ts"
 import type { StreamPort } from "../transport/stream-listener.ts"
 import type { TcpOwner } from "../transport/tcp-port.ts"
-import { encodeLine, type JsonObject, LineDecoder } from "./line-codec.ts"
+import { type JsonObject, LineDecoder } from "./line-codec.ts"
 import { type Notifier, Subscriber } from "./notifier.ts"
 import type { DisconnectReason } from "./spalloc-events.ts"
 
@@ -114,9 +114,7 @@ export class ClientConnection implements TcpOwner {
   tell(): void {
     if (!this.#news || this.#over || this.#outbox.bytes > HIGH_WATER_BYTES) return
     this.#news = false
-    const { jobs, machines } = this.watches.take()
-    if (jobs.length > 0) this.reply(encodeLine({ jobs_changed: jobs }))
-    if (machines.length > 0) this.reply(encodeLine({ machines_changed: machines }))
+    for (const line of this.watches.take()) this.reply(line)
   }
 
   /** True while it has news to hear. */

@@ -18,6 +18,9 @@ const POWER_ON_MS = 300
 /** Waits that fit boards which are ready when their BMP has switched them. */
 export const FAKE_TIMING: PowerTiming = { ...POWER_TIMING, readyMs: 2 * POWER_ON_MS }
 
+/** Fake supplies run empty at once; a rest that can be seen is enough. */
+const FAKE_REST_S = 1
+
 export interface FakeLabOptions {
   /** Triads. */
   readonly width: number
@@ -36,7 +39,8 @@ export class FakeLab {
   readonly #bmps: UdpBmp[] = []
 
   private constructor(readonly options: FakeLabOptions) {
-    this.config = { settings: DEFAULT_SETTINGS, machines: [fakeMachine(options)] }
+    const settings = { ...DEFAULT_SETTINGS, secondsBeforeFree: FAKE_REST_S }
+    this.config = { settings, machines: [fakeMachine(options)] }
   }
 
   /** Binds everything; rejects with the system's error where an address or port cannot be had. */

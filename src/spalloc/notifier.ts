@@ -3,6 +3,7 @@
  * that is slow to read has one set of ids waiting, not a line for each change.
  */
 import type { WatchKind } from "./commands.ts"
+import { encodeLine } from "./line-codec.ts"
 import { CommandError } from "./types.ts"
 
 /** Ids and names that one client may watch one by one. */
@@ -10,6 +11,24 @@ export const MAX_WATCHES = 12_000
 
 /** A job's id or a machine's name. */
 type Id = number | string
+
+/** Changes that were told of at one time: most clients hear of just these, in one line that is written once. */
+class Batch {
+  #line: Uint8Array | undefined
+
+  constructor(
+    readonly kind: WatchKind,
+    readonly ids: readonly Id[],
+  ) {}
+
+  get line(): Uint8Array {
+    this.#line ??= encodeLine({ [KEYS[this.kind]]: this.ids })
+    return this.#line
+  }
+}
+
+/** The protocol's names of what has changed. */
+const KEYS: Readonly<Record<WatchKind, string>> = { jobs: "jobs_changed", machines: "machines_changed" }
 
 /** One kind of thing: everything that watches it. */
 class Topic {
@@ -31,13 +50,14 @@ class Topic {
 /** What one client watches of one kind, and what has changed of it since it was last told. */
 interface Interest {
   readonly ids: Set<Id>
-  readonly changed: Set<Id>
+  /** One batch as it came, or the ids of several. */
+  news: Batch | Set<Id> | undefined
 }
 
 /** One client. */
 export class Subscriber {
-  readonly jobs: Interest = { ids: new Set(), changed: new Set() }
-  readonly machines: Interest = { ids: new Set(), changed: new Set() }
+  readonly jobs: Interest = { ids: new Set(), news: undefined }
+  readonly machines: Interest = { ids: new Set(), news: undefined }
 
   /** `onNews` is called when there is something to `take` and there was nothing before. */
   constructor(
@@ -74,22 +94,29 @@ export class Subscriber {
   /** Ends everything. */
   close(): void {
     for (const kind of ["jobs", "machines"] as const) this.unwatch(kind, undefined)
-    this.jobs.changed.clear()
-    this.machines.changed.clear()
+    this.take()
   }
 
-  /** What has changed since the last time; both may be empty. */
-  take(): { readonly jobs: readonly Id[]; readonly machines: readonly Id[] } {
-    const taken = { jobs: [...this.jobs.changed], machines: [...this.machines.changed] }
-    this.jobs.changed.clear()
-    this.machines.changed.clear()
-    return taken
+  /** The lines that tell what has changed since the last time. */
+  take(): Uint8Array[] {
+    const lines: Uint8Array[] = []
+    for (const kind of ["jobs", "machines"] as const) {
+      const { news } = this[kind]
+      if (news) lines.push(news instanceof Batch ? news.line : new Batch(kind, [...news]).line)
+      this[kind].news = undefined
+    }
+    return lines
   }
 
   /** Takes note of a change. */
-  note(kind: WatchKind, ids: readonly Id[]): void {
-    const quiet = this.jobs.changed.size === 0 && this.machines.changed.size === 0
-    for (const id of ids) this[kind].changed.add(id)
+  note(kind: WatchKind, batch: Batch): void {
+    const interest = this[kind]
+    const quiet = this.jobs.news === undefined && this.machines.news === undefined
+    if (interest.news === undefined) interest.news = batch
+    else {
+      if (interest.news instanceof Batch) interest.news = new Set(interest.news.ids)
+      for (const id of batch.ids) interest.news.add(id)
+    }
     if (quiet) this.onNews()
   }
 
@@ -109,7 +136,13 @@ export class Notifier {
   changed(kind: WatchKind, ids: readonly Id[]): void {
     if (ids.length === 0) return
     const topic = this[kind]
-    for (const subscriber of topic.all) subscriber.note(kind, ids)
-    for (const id of ids) for (const subscriber of topic.byId.get(id) ?? []) subscriber.note(kind, [id])
+    const batch = new Batch(kind, ids)
+    for (const subscriber of topic.all) subscriber.note(kind, batch)
+    for (const id of ids) {
+      const watchers = topic.byId.get(id)
+      if (!watchers) continue
+      const single = new Batch(kind, [id])
+      for (const subscriber of watchers) subscriber.note(kind, single)
+    }
   }
 }

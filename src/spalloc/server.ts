@@ -91,9 +91,17 @@ export class SpallocServer implements ClientOwner {
     return this.#heldBytes
   }
 
-  /** Takes over another configuration; address and port stay. Returns a line for each machine that changes. */
+  /**
+   * Takes over another configuration; address and port stay. Boards that were taken out of service get another chance:
+   * whoever reloads has seen to them. Returns a line for each machine that changes.
+   */
   reload(config: SpallocConfig): string[] {
-    const lines = this.#options.controller.reload(config)
+    const { controller } = this.#options
+    const lines = controller.reload(config)
+    for (const { name, dead_boards } of controller.listMachines()) {
+      const configured = new Set(config.machines.find((machine) => machine.name === name)?.deadBoards.map(String))
+      for (const board of dead_boards) if (!configured.has(String(board))) controller.restoreBoard(name, board)
+    }
     this.#takeSettings()
     this.#endTurnSoon()
     return lines

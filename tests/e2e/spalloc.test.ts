@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Child, startBoard, startRelay } from "../support/relay-process.ts"
+import { residentBytes } from "../support/resident-memory.ts"
 import { LineClient } from "../support/spalloc-server.ts"
 import { manyLoopbacks } from "../support/udp.ts"
 
@@ -129,6 +130,32 @@ describe.if(manyLoopbacks && process.platform !== "win32")("spalloc --config", (
     await ready(client, 1)
     await board.waitForLine(/rom|power/i)
   }, 30_000)
+
+  test.if(process.env.FULL !== undefined)(
+    "serves on beside 10,000 connections, half of them with half a line",
+    async () => {
+      const file = join(folder, "crowd.toml")
+      await writeFile(file, "[server]\nmax-connections-per-host = 20000\n")
+      await using server = startRelay(["spalloc", "--config", file, "--state", ":memory:", "--port", "0"])
+      const port = await portOf(server)
+      const before = residentBytes(server.pid)
+      const crowd: LineClient[] = []
+      for (let count = 0; count < 10_000; count++) {
+        const client = await LineClient.connect(port)
+        if (count % 2 === 0) client.sendText('{"command": "ver')
+        crowd.push(client)
+      }
+      const good = await LineClient.connect(port)
+      const begun = performance.now()
+      for (let asked = 0; asked < 100; asked++) expect(await good.ask("version")).toEqual({ return: "1.0.0" })
+      console.log(`100 answers took ${Math.round(performance.now() - begun)} ms`)
+      const after = residentBytes(server.pid)
+      console.log(`10,000 connections cost ${Math.round((after - before) / 2 ** 20)} MiB`)
+      expect(after - before).toBeLessThan(200 * 2 ** 20)
+      for (const { peer } of crowd) peer.end()
+    },
+    300_000,
+  )
 
   test("--check says where a mistake is", async () => {
     const file = join(folder, "wrong.toml")

@@ -238,7 +238,15 @@ describe("the server answers", () => {
 })
 
 describe("a client is told of changes", () => {
-  const changed = (watches: Subscriber) => watches.take()
+  const changed = (watches: Subscriber) => {
+    const told = { jobs: [] as unknown[], machines: [] as unknown[] }
+    for (const line of watches.take()) {
+      const { jobs_changed = [], machines_changed = [] } = JSON.parse(new TextDecoder().decode(line))
+      told.jobs.push(...jobs_changed)
+      told.machines.push(...machines_changed)
+    }
+    return told
+  }
 
   test("of everything, of one, or of nothing, as it asked", () => {
     const { ask, watches, notifier } = setUp()
