@@ -7,6 +7,7 @@ import { ARM } from "./arm.ts"
 import type { AuthGuard } from "./auth-guard.ts"
 import { Backend, type DeviceNetwork, encodeReset, REQUEST_TIMEOUT_MS } from "./backend.ts"
 import { Client, type Request } from "./client.ts"
+import { LINGER_MS } from "./client-connection.ts"
 import { encodeError, encodeV1, peekEnvelope, type V1Message } from "./envelope.ts"
 import type { ProxyEvent } from "./events.ts"
 import type { CarrierLocation, ExtractWire } from "./extract.ts"
@@ -57,6 +58,8 @@ export interface ProxyContext {
 
 /** Clients that have not shown the secret yet, beside those in the queue. */
 const MAX_STRANGERS = 32
+/** Clients that are told within a second why they are refused; the rest are just closed. */
+const MAX_REFUSED = 64
 /** How often idle times, losses and overdue runs are looked at. */
 const TICK_MS = 100
 /** A stopped device's word is awaited for so long before the next client gets it. */
@@ -74,6 +77,7 @@ export class DeviceProxy implements Assembly {
   #routes: RouteTable
   #nextId = 1
   #cleaning = false
+  #refused = 0
   #closed = false
   readonly #ticker: Timer
   /** The last stranger's run that was told of. */
@@ -172,8 +176,18 @@ export class DeviceProxy implements Assembly {
   }
 
   #refuse(client: Client, text: string): void {
-    this.#context.onEvent({ type: "client-refused", client: client.name, detail: text })
+    const { onEvent, clock } = this.#context
+    onEvent({ type: "client-refused", client: client.name, detail: text })
     this.#clients.delete(client.id)
+    // A flood gets no words.
+    if (this.#refused >= MAX_REFUSED) {
+      client.connection.abort()
+      return
+    }
+    this.#refused++
+    clock.after(LINGER_MS, () => {
+      this.#refused--
+    })
     client.dismiss(text)
   }
 
