@@ -13,7 +13,7 @@ import {
 import { peekRunData } from "../../src/lucidac/run-header.ts"
 import { type Address, formatAddress } from "../../src/transport/address.ts"
 import { systemClock } from "../../src/transport/clock.ts"
-import { connectTcp, type TcpPort } from "../../src/transport/tcp-port.ts"
+import { connectTcp, type PausablePort } from "../../src/transport/tcp-port.ts"
 
 /** Messages of samples of one carrier. */
 interface Received {
@@ -29,7 +29,7 @@ export class LucidacClient {
   readonly received = new Map<string, Received>()
   /** What was told without being asked, and errors of runs. */
   readonly complaints: string[] = []
-  #port: TcpPort | undefined
+  #port: PausablePort | undefined
   #nextId = 1
   #waiting = new Map<string, (message: V1Message) => void>()
   #done = 0
@@ -43,14 +43,16 @@ export class LucidacClient {
       address,
       timeoutMs: 5_000,
       clock: systemClock,
-      ownerOf: () => ({
-        onData: (chunk) => void decoder.push(chunk, (body) => client.#onBody(body)),
-        onDrain() {},
-        onClose: (detail) => client.#onDone?.(`the connection ended: ${detail}`),
-      }),
+      ownerOf: (port) => {
+        client.#port = port
+        return {
+          onData: (chunk) => void decoder.push(chunk, (body) => client.#onBody(body)),
+          onDrain() {},
+          onClose: (detail) => client.#onDone?.(`the connection ended: ${detail}`),
+        }
+      },
     })
     if (!result.ok) throw new Error(`Cannot connect to ${formatAddress(address)}: ${result.detail}`)
-    client.#port = result.port
     return client
   }
 
@@ -83,6 +85,13 @@ export class LucidacClient {
     const problem = await end.promise
     this.#onDone = undefined
     if (problem !== undefined) throw new Error(problem)
+  }
+
+  /** Reads nothing for so long. */
+  async stall(ms: number): Promise<void> {
+    this.#port?.pause()
+    await Bun.sleep(ms)
+    this.#port?.resume()
   }
 
   end(): void {

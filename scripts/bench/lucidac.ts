@@ -1,6 +1,6 @@
 /**
  * `bun scripts/bench/lucidac.ts`: the LUCIDAC proxy before fake devices, beside a direct connection in the same run:
- * samples at full rate, round trips, and how soon the next user has the devices.
+ * samples at full rate, round trips, how soon the next user has the devices, and what a client costs that does not read.
  *
  *   --devices N   fake devices (4)          --rate HZ    samples/s of each, on 8 channels (500,000)
  *   --seconds N   of streaming (5)          --no-udp     take the samples over TCP
@@ -32,6 +32,8 @@ const { values } = parseArgs({
 const TICKS = 100
 const ROUND_TRIPS = 2_000
 const HAND_OVERS = 50
+/** Bytes of the buffer that a stalled client fills. */
+const SLOW_BUFFER = 16 << 20
 
 /** Processor seconds and the most memory that a process has had; NaN where the system does not say. */
 async function usage(pid: number): Promise<{ cpuSeconds: number; peakBytes: number }> {
@@ -129,6 +131,33 @@ async function handOvers(proxy: Address): Promise<void> {
   )
 }
 
+/** A client that reads nothing while a device streams: what the proxy holds, and what it says of the rest. */
+async function slowClient(backend: string): Promise<void> {
+  const command = ["lucidac", "-l", "127.0.0.1", "-p", "0", "--buffer", `${SLOW_BUFFER >> 20}M`, "-b", backend]
+  await using proxy = startChild([...relayCommand(), ...command])
+  const [, at] = await proxy.waitForLine(/listening on (\S+)/)
+  const client = await LucidacClient.connect(addressOf(at!))
+  await client.ask(ARM.reset)
+  const seconds = Number(values.seconds)
+  const rate = Number(values.rate)
+  const run = client.run({ id: crypto.randomUUID(), seconds, rate, carriers: 1 })
+  await client.stall(seconds * 1000)
+  const outcome = await run.then(
+    () => "done",
+    (error: unknown) => messageOf(error),
+  )
+  const { peakBytes } = await usage(proxy.pid)
+  const received = [...client.received.values()].reduce((sum, { messages }) => sum + messages, 0)
+  const told = client.complaints.flatMap((text) => /: (\d+) sample chunks/.exec(text)?.[1] ?? [])
+  const lost = told.reduce((sum, text) => sum + Number(text), 0)
+  const expected = Math.ceil((rate * seconds) / CHUNK_SAMPLES)
+  console.log(
+    `${count(expected)} messages, ${count(received)} received, ${count(lost)} told as lost; ` +
+      `peak memory ${megabytes(peakBytes)} with a buffer of ${megabytes(SLOW_BUFFER)}; the run: ${outcome}`,
+  )
+  client.end()
+}
+
 async function main(): Promise<void> {
   await prepare("bench")
   const devices = Number(values.devices)
@@ -167,6 +196,10 @@ async function main(): Promise<void> {
   await roundTrips({ direct: one, "through the proxy": target })
   console.log("")
   await handOvers(target)
+  await proxy.stop()
+
+  heading(`a client that reads nothing for ${values.seconds} s while one device streams`)
+  await slowClient(`${addresses[0]}/0/0`)
 }
 
 try {

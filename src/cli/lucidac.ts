@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from "node:fs"
 import { isIP } from "node:net"
 import { type BackendListResult, readBackends } from "../lucidac/backend-list.ts"
-import { eventLine, type ProxyEvent } from "../lucidac/events.ts"
+import { EventLog } from "../lucidac/event-log.ts"
 import type { Served, ServeOptions } from "../lucidac/serve.ts"
 import type { Log } from "../observe/log.ts"
 import { formatAddress, isLoopback } from "../transport/address.ts"
@@ -103,10 +103,7 @@ async function runLucidac(parsed: Parsed, io: CommandIo): Promise<number> {
   }
   const secret = secretFrom(parsed, io)
   const log = lucidacLog(parsed, io)
-  const onEvent = (event: ProxyEvent): void => {
-    const { level, text } = eventLine(event)
-    log.line(level, text, event)
-  }
+  const events = new EventLog(log, systemClock)
   for (const warning of list.warnings) log.line("warn", warning)
   if (!isLoopback(settings.listen.host) && !settings.allow && secret === undefined) {
     log.line(
@@ -123,7 +120,10 @@ async function runLucidac(parsed: Parsed, io: CommandIo): Promise<number> {
     wires: list.wires,
     auth: secret === undefined ? undefined : new AuthGuard(secret),
   }
-  const served = open(() => serveProxy(options, { clock: systemClock, random: Math.random, onEvent }), options)
+  const served = open(
+    () => serveProxy(options, { clock: systemClock, random: Math.random, onEvent: (event) => events.event(event) }),
+    options,
+  )
   const { maxSessions, idleMs } = settings.limits
   log.line("info", `LUCIDAC proxy listening on ${formatAddress(served.address)}`, {
     type: "listening",
@@ -137,6 +137,7 @@ async function runLucidac(parsed: Parsed, io: CommandIo): Promise<number> {
   const signal = await untilStopped(io)
   log.line("info", `${signal}: ending`)
   served.close("the proxy ends")
+  events.close()
   return 0
 }
 

@@ -4,23 +4,22 @@ import { Backoff } from "../transport/backoff.ts"
 import type { Clock, Timer } from "../transport/clock.ts"
 import type { Random } from "../transport/random.ts"
 import type { PausablePort, TcpOwner } from "../transport/tcp-port.ts"
-import { ARM, armName } from "./arm.ts"
 import { DeviceLink, type DeviceReply } from "./device-link.ts"
 import { carrierOf } from "./entity-path.ts"
 import { peekDatagram, type V1Message } from "./envelope.ts"
 import type { ProxyEvent } from "./events.ts"
 import type { CarrierLocation } from "./extract.ts"
+import {
+  type DataChannel,
+  type Greeted,
+  greetDevice,
+  greetJsonDevice,
+  type OpenData,
+  REQUEST_TIMEOUT_MS,
+} from "./greet-device.ts"
 import { JsonDeviceLink, type JsonDeviceReply } from "./json-device-link.ts"
 import type { JsonEnvelope } from "./json-lines.ts"
-import { decodePayload, encodeMessage } from "./payload.ts"
-import {
-  ErrorMessageSchema,
-  ExtractCommandSchema,
-  ExtractResponseSchema,
-  type Module,
-  ResetCommandSchema,
-  UdpDataStreamingCommandSchema,
-} from "./proto/lucidac_pb.ts"
+import type { Module } from "./proto/lucidac_pb.ts"
 import { carriersOf } from "./route-table.ts"
 
 /** How devices are reached; the sockets are elsewhere. */
@@ -33,12 +32,6 @@ export interface DeviceNetwork {
     onDatagram: (datagram: Uint8Array, from: string) => void,
     opened: (channel: DataChannel | undefined) => void,
   ): void
-}
-
-/** An open UDP port. */
-export interface DataChannel {
-  readonly port: number
-  close(): void
 }
 
 /** Where a device is and how to treat it. */
@@ -59,10 +52,6 @@ export interface BackendOptions {
   readonly onJson: (backend: Backend, envelope: JsonEnvelope, object: Uint8Array) => void
 }
 
-/** A device has this long for one request; an update's commit, during which it writes its flash, twice that. */
-export const REQUEST_TIMEOUT_MS = 10_000
-export const UPDATE_TIMEOUT_MS = 20_000
-const UDP_TIMEOUT_MS = 5_000
 /** A device that says nothing in this time to the newer language is asked in the older one. */
 const LANGUAGE_MS = 2_000
 /** Waits between two tries to connect. */
@@ -196,115 +185,68 @@ export class Backend {
     const state: State = { kind: "connecting", link: undefined }
     this.#state = state
     const mine = (): boolean => generation === this.#generation && this.#state.kind !== "closed"
+    const onEnd = (detail: string): void => {
+      if (mine()) this.#ended(detail)
+    }
     network.dial(
       address,
       (port) => {
-        const onEnd = (detail: string): void => {
-          if (mine()) this.#ended(detail)
-        }
-        if (this.#language === "protobuf") {
-          const link = new DeviceLink(port, clock, { onMessage: (message) => this.#message(message), onEnd })
-          state.link = link
-          if (mine()) this.#greet(link, mine)
-          else link.close("too late")
-          return link
-        }
-        const onMessage = (envelope: JsonEnvelope, object: Uint8Array): void => {
-          if (this.#state.kind === "up") this.#options.onJson(this, envelope, object)
-        }
-        const link = new JsonDeviceLink(port, clock, { onMessage, onEnd })
+        const link =
+          this.#language === "protobuf"
+            ? new DeviceLink(port, clock, { onMessage: (message) => this.#message(message), onEnd })
+            : new JsonDeviceLink(port, clock, { onMessage: (envelope, object) => this.#json(envelope, object), onEnd })
         state.link = link
-        if (mine()) this.#greetJson(link, mine)
+        if (mine()) this.#greet(link, mine)
         else link.close("too late")
         return link
       },
-      (detail) => {
-        if (mine()) this.#ended(detail)
-      },
+      onEnd,
     )
   }
 
-  /** The order that the reference keeps: what are you, reset, samples by UDP please. */
-  #greet(link: DeviceLink, mine: () => boolean): void {
-    const extract = (id: string) =>
-      encodeMessage(id, ARM.extract, ExtractCommandSchema, { recursive: true, specification: true })
+  #greet(link: DeviceLink | JsonDeviceLink, mine: () => boolean): void {
     const timeoutMs = this.#languageKnown ? REQUEST_TIMEOUT_MS : LANGUAGE_MS
-    link.request(extract, timeoutMs, (reply) => {
-      if (!mine()) return
-      const module = reply.ok ? moduleOf(reply.message) : undefined
-      if (!module) {
-        const why = reply.ok ? complaint(reply.message) : reply.text
-        const silent = !reply.ok && reply.timedOut === true && !link.spoken && this.#tryOtherLanguage()
-        link.close(
-          silent ? "it does not answer in protobuf; JSON lines are next" : `it does not tell what it is: ${why}`,
-        )
-        return
-      }
-      link.request(encodeReset, REQUEST_TIMEOUT_MS, (answer) => {
-        if (!mine()) return
-        if (!answer.ok) {
-          link.close(`it cannot be reset: ${answer.text}`)
-          return
-        }
-        this.#askForUdp(link, mine, () => this.#greeted(link, module))
-      })
-    })
-  }
-
-  /** As far as it lets us without a login. */
-  #greetJson(link: JsonDeviceLink, mine: () => boolean): void {
-    link.request({ type: "ping", msg: {} }, this.#languageKnown ? REQUEST_TIMEOUT_MS : LANGUAGE_MS, (reply) => {
-      if (!mine()) return
-      if (!reply.ok) {
-        if (reply.timedOut) this.#tryOtherLanguage()
-        link.close(`it does not answer: ${reply.text}`)
-        return
-      }
-      link.request({ type: "get_entities", msg: {} }, REQUEST_TIMEOUT_MS, (answer) => {
-        if (!mine()) return
-        const entities = answer.ok ? answer.envelope.msg.entities : undefined
-        this.entities = isRecord(entities) ? entities : {}
-        this.#greeted(link, undefined)
-      })
-    })
-  }
-
-  /** It may speak the other language: tried next, where it is not known which one it speaks. */
-  #tryOtherLanguage(): boolean {
-    if (this.#languageKnown) return false
-    this.#language = this.#language === "protobuf" ? "json" : "protobuf"
-    if (this.#language === "json") this.#backoff.reset()
-    return true
-  }
-
-  #askForUdp(link: DeviceLink, mine: () => boolean, next: () => void): void {
     this.#dropData()
-    if (this.#options.noUdp) {
-      next()
+    if (link instanceof DeviceLink) {
+      greetDevice(link, timeoutMs, this.#openData(link), (result) => {
+        if (result.ok && mine()) {
+          this.#data = result.data
+          this.#greeted(link, result.module)
+        } else if (result.ok) result.data?.close()
+        else if (mine()) this.#failed(link, result)
+      })
       return
     }
+    greetJsonDevice(link, timeoutMs, (result) => {
+      if (!mine()) return
+      if (!result.ok) this.#failed(link, result)
+      else {
+        this.entities = result.entities
+        this.#greeted(link, undefined)
+      }
+    })
+  }
+
+  #openData(link: DeviceLink): OpenData | undefined {
+    if (this.#options.noUdp) return undefined
     const receive = (datagram: Uint8Array, from: string): void => {
       if (sameHost(from, link.host)) this.#datagram(datagram)
       else this.#foreign(from)
     }
-    this.#options.network.openData(link.host, receive, (channel) => {
-      if (!mine()) {
-        channel?.close()
-        return
-      }
-      if (!channel) {
-        next()
-        return
-      }
-      const encode = (id: string) =>
-        encodeMessage(id, ARM.udpDataStreaming, UdpDataStreamingCommandSchema, { port: channel.port })
-      link.request(encode, UDP_TIMEOUT_MS, (reply) => {
-        const accepted = mine() && reply.ok && reply.message.arm === ARM.success
-        if (accepted) this.#data = channel
-        else channel.close()
-        if (mine()) next()
-      })
-    })
+    return (opened) => this.#options.network.openData(link.host, receive, opened)
+  }
+
+  /** One that says nothing may speak the other language: that is tried next. */
+  #failed(link: DeviceLink | JsonDeviceLink, { detail, silent }: Extract<Greeted<object>, { ok: false }>): void {
+    if (!silent) {
+      link.close(detail)
+      return
+    }
+    this.#languageKnown = false
+    const [language, next] = this.#language === "protobuf" ? ["protobuf", "JSON lines"] : ["JSON lines", "protobuf"]
+    this.#language = this.#language === "protobuf" ? "json" : "protobuf"
+    if (this.#language === "json") this.#backoff.reset()
+    link.close(`it does not answer in ${language}; ${next} next`)
   }
 
   #greeted(link: DeviceLink | JsonDeviceLink, module: Module | undefined): void {
@@ -362,6 +304,10 @@ export class Backend {
     if (this.#state.kind === "up") this.#options.onMessage(this, message)
   }
 
+  #json(envelope: JsonEnvelope, object: Uint8Array): void {
+    if (this.#state.kind === "up") this.#options.onJson(this, envelope, object)
+  }
+
   #datagram(datagram: Uint8Array): void {
     const message = peekDatagram(datagram)
     if (message?.kind === "v1") this.#message(message)
@@ -377,27 +323,6 @@ export class Backend {
     this.#data?.close()
     this.#data = undefined
   }
-}
-
-/** The reset that ends whatever a device was doing and keeps its calibration. */
-export function encodeReset(id: string): Uint8Array {
-  return encodeMessage(id, ARM.reset, ResetCommandSchema, { keepCalibration: true, sync: true })
-}
-
-/** The module of an extract's answer. */
-export function moduleOf(message: V1Message): Module | undefined {
-  if (message.arm !== ARM.extractResponse) return undefined
-  return decodePayload(ExtractResponseSchema, message.payload)?.module
-}
-
-/** What a device says instead of what was asked. */
-export function complaint(message: V1Message): string {
-  if (message.arm !== ARM.error) return `it answered ${armName(message.arm)}`
-  return decodePayload(ErrorMessageSchema, message.payload)?.description || "error without a text"
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
 }
 
 function sameHost(from: string, host: string): boolean {

@@ -15,8 +15,10 @@ export interface ClientOwner {
 
 /** Samples are gathered for this long, so that many go in one write. */
 const GATHER_MS = 1
-/** A client that is sent away has this long to read the last word and go. */
+/** A client that is sent away is parted from when it has read nothing for so long ... */
 export const LINGER_MS = 1_000
+/** ... and after so long in any case. */
+export const MAX_LINGER_MS = 30_000
 
 type State = "open" | "finishing" | "ended" | "gone"
 
@@ -31,6 +33,7 @@ export class ClientConnection implements TcpOwner {
   #state: State = "open"
   #gather: Timer | undefined
   #linger: Timer | undefined
+  #lastWordBy = 0
   #paused = false
   /** The system took less than it was given: it will say when there is room. */
   #blocked = false
@@ -102,8 +105,14 @@ export class ClientConnection implements TcpOwner {
     this.#state = "finishing"
     this.#owner = undefined
     this.resume()
-    this.#linger = this.#clock.after(LINGER_MS, () => this.abort())
+    this.#lastWordBy = this.#clock.now() + MAX_LINGER_MS
+    this.#await()
     this.#flush()
+  }
+
+  #await(): void {
+    this.#linger?.cancel()
+    this.#linger = this.#clock.after(Math.min(LINGER_MS, this.#lastWordBy - this.#clock.now()), () => this.abort())
   }
 
   /** Closes at once. */
@@ -141,7 +150,10 @@ export class ClientConnection implements TcpOwner {
     const before = this.#output.bytes
     const empty = this.#output.drain((bytes) => this.#port.write(bytes))
     this.#blocked = !empty
-    if (this.#output.bytes < before) this.#owner?.onProgress()
+    if (this.#output.bytes < before) {
+      this.#owner?.onProgress()
+      if (this.#state === "finishing") this.#await()
+    }
     if (empty && this.#state === "finishing") {
       this.#state = "ended"
       this.#port.endSending()

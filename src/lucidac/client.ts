@@ -51,6 +51,8 @@ export interface ClientOwner {
   gone(client: Client, detail: string): void
 }
 
+/** A client that is sent away before it has said a word is given so long to show its language. */
+const SNIFF_MS = 200
 /** Requests of one client under way at once; it is read no further until some are answered. */
 const MAX_IN_FLIGHT = 64
 /** Bytes of requests that are held for one client before it is read no further. */
@@ -68,14 +70,15 @@ export class Client {
   #authenticated: boolean
   #misses = 0
   #checking = false
-  #authDeadline: Timer | undefined
+  #deadline: Timer | undefined
   #language: "protobuf" | "json" | undefined
   #first: Uint8Array = new Uint8Array(0)
   #spoken = false
   #inFlight = 0
   #held: Request[] = []
   #heldBytes = 0
-  #dismissed = false
+  /** Why it is being sent away. */
+  #farewell: string | undefined
 
   constructor(options: ClientOptions, owner: ClientOwner) {
     this.#options = options
@@ -86,12 +89,12 @@ export class Client {
       onBytes: (chunk) => this.#bytes(chunk),
       onProgress: () => this.#progress(),
       onGone: (detail) => {
-        this.#authDeadline?.cancel()
+        this.#deadline?.cancel()
         owner.gone(this, detail)
       },
     })
     if (this.#authenticated) return
-    this.#authDeadline = options.clock.after(AUTH_DEADLINE_MS, () => {
+    this.#deadline = options.clock.after(AUTH_DEADLINE_MS, () => {
       this.dismiss(`Authentication required: no token came in ${AUTH_DEADLINE_MS / 1000} s`)
       owner.gone(this, "it did not authenticate")
     })
@@ -153,12 +156,18 @@ export class Client {
     } else this.connection.send(encodeError(undefined, text))
   }
 
-  /** Tells it why, and parts. */
+  /** Tells it why, in its own language if it has shown one in time, and parts. */
   dismiss(text: string): void {
-    if (this.#dismissed) return
-    this.#dismissed = true
-    this.#authDeadline?.cancel()
-    this.notify(text)
+    if (this.#farewell !== undefined) return
+    this.#farewell = text
+    this.#deadline?.cancel()
+    if (this.#language === undefined) this.#deadline = this.#options.clock.after(SNIFF_MS, () => this.#part())
+    else this.#part()
+  }
+
+  #part(): void {
+    this.#deadline?.cancel()
+    this.notify(this.#farewell ?? "")
     this.connection.finish()
   }
 
@@ -184,7 +193,8 @@ export class Client {
     else {
       this.#language = language
       this.#first = new Uint8Array(0)
-      this.#bytes(bytes)
+      if (this.#farewell === undefined) this.#bytes(bytes)
+      else this.#part()
     }
   }
 
@@ -241,7 +251,7 @@ export class Client {
   /** It speaks another language: a browser's request, say, must not get a second chance. */
   #cutOff(detail: string): void {
     this.#options.onEvent({ type: "client-refused", client: this.name, detail })
-    this.#authDeadline?.cancel()
+    this.#deadline?.cancel()
     this.connection.abort()
     this.#owner.gone(this, detail)
   }
@@ -303,7 +313,7 @@ export class Client {
     if (this.#checking) return
     const verdict = auth.check(this.connection.host, token, clock.now())
     if (verdict.ok) {
-      this.#authDeadline?.cancel()
+      this.#deadline?.cancel()
       this.#authenticated = true
       if (this.#owner.enter(this)) say.ok()
       return

@@ -2,8 +2,6 @@
 
 /** Longest envelope that devices and pybrid take over TCP; a longer announced length ends the connection. */
 export const MAX_FRAME_BODY = 262_084
-/** Longest envelope in a UDP datagram, which has no length before it. */
-export const MAX_DATAGRAM_BODY = 65_507
 /** A protobuf varint has at most ten bytes. */
 const MAX_VARINT = 10
 /** First buffer for a body that comes in pieces; it doubles as the body comes, so that announcing costs nothing. */

@@ -1,8 +1,9 @@
 /** A client of the older protocol while it has the computer: its requests to the devices, and their runs to it. */
-import { type Backend, REQUEST_TIMEOUT_MS } from "./backend.ts"
+import type { Backend } from "./backend.ts"
 import type { ClientConnection } from "./client-connection.ts"
 import { carrierOf } from "./entity-path.ts"
 import type { ProxyEvent } from "./events.ts"
+import { REQUEST_TIMEOUT_MS } from "./greet-device.ts"
 import type { JsonDeviceReply } from "./json-device-link.ts"
 import { encodeJsonLine, type JsonEnvelope, jsonError, jsonLine, jsonReply } from "./json-lines.ts"
 import { JsonRunFilter } from "./json-run-filter.ts"

@@ -5,11 +5,13 @@ import type { Random } from "../transport/random.ts"
 import type { PausablePort, TcpOwner } from "../transport/tcp-port.ts"
 import { ARM } from "./arm.ts"
 import type { AuthGuard } from "./auth-guard.ts"
-import { Backend, type DeviceNetwork, encodeReset, REQUEST_TIMEOUT_MS } from "./backend.ts"
+import { Backend, type DeviceNetwork } from "./backend.ts"
 import { Client, type Request } from "./client.ts"
+import { LINGER_MS } from "./client-connection.ts"
 import { encodeError, encodeV1, peekEnvelope, type V1Message } from "./envelope.ts"
 import type { ProxyEvent } from "./events.ts"
 import type { CarrierLocation, ExtractWire } from "./extract.ts"
+import { encodeReset, REQUEST_TIMEOUT_MS } from "./greet-device.ts"
 import { type JsonEnvelope, jsonReply } from "./json-lines.ts"
 import { JsonSession, mergedEntities } from "./json-session.ts"
 import { decodePayload } from "./payload.ts"
@@ -57,6 +59,8 @@ export interface ProxyContext {
 
 /** Clients that have not shown the secret yet, beside those in the queue. */
 const MAX_STRANGERS = 32
+/** Clients that are told within a second why they are refused; the rest are just closed. */
+const MAX_REFUSED = 64
 /** How often idle times, losses and overdue runs are looked at. */
 const TICK_MS = 100
 /** A stopped device's word is awaited for so long before the next client gets it. */
@@ -74,6 +78,7 @@ export class DeviceProxy implements Assembly {
   #routes: RouteTable
   #nextId = 1
   #cleaning = false
+  #refused = 0
   #closed = false
   readonly #ticker: Timer
   /** The last stranger's run that was told of. */
@@ -172,8 +177,18 @@ export class DeviceProxy implements Assembly {
   }
 
   #refuse(client: Client, text: string): void {
-    this.#context.onEvent({ type: "client-refused", client: client.name, detail: text })
+    const { onEvent, clock } = this.#context
+    onEvent({ type: "client-refused", client: client.name, detail: text })
     this.#clients.delete(client.id)
+    // A flood gets no words.
+    if (this.#refused >= MAX_REFUSED) {
+      client.connection.abort()
+      return
+    }
+    this.#refused++
+    clock.after(LINGER_MS, () => {
+      this.#refused--
+    })
     client.dismiss(text)
   }
 

@@ -1,11 +1,12 @@
 /** A client's requests to several devices as if they were one: sent to whom they concern, answers merged. */
 import { ARM, armName } from "./arm.ts"
-import { type Backend, complaint, moduleOf, REQUEST_TIMEOUT_MS, UPDATE_TIMEOUT_MS } from "./backend.ts"
+import type { Backend } from "./backend.ts"
 import { splitConfig, unroutableText } from "./config-split.ts"
 import type { DeviceReply } from "./device-link.ts"
 import { carrierOf } from "./entity-path.ts"
 import { encodeError, encodeV1, type V1Message, withId, withPayload } from "./envelope.ts"
 import { type ExtractWire, mergeExtract, relabel, sorted } from "./extract.ts"
+import { complaint, moduleOf, REQUEST_TIMEOUT_MS } from "./greet-device.ts"
 import { type BackendReply, mergeReplies } from "./merge-replies.ts"
 import { decodePayload, encodeMessage, encodePayload } from "./payload.ts"
 import {
@@ -28,6 +29,8 @@ export interface Assembly {
 /** The answer to one request: an envelope with the client's id. */
 export type Answer = (body: Uint8Array) => void
 
+/** An update's commit takes longer: the device writes its flash. */
+const UPDATE_TIMEOUT_MS = 20_000
 /** A device that has been told to write its new program has this long to come back. */
 export const REBOOT_MS = 30_000
 

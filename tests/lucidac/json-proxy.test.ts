@@ -110,6 +110,15 @@ describe("a client of the older protocol", () => {
     expect(client.gone).toBe(true)
   })
 
+  test("is refused beyond --max-sessions in its own language", () => {
+    const rig = jsonRig({ maxSessions: 1 })
+    rig.jsonClient()
+    const second = rig.jsonClient()
+    second.post("ping")
+    expect(second.told).toEqual([{ type: "error", code: -1, error: expect.stringContaining("Server overloaded") }])
+    expect(second.gone).toBe(true)
+  })
+
   test("does not hand its login on", () => {
     const rig = jsonRig({ json: { user: { name: "admin", password: "pw" } } })
     const first = rig.jsonClient()

@@ -184,7 +184,7 @@ describe("a session", () => {
     rig.client()
     rig.client()
     const third = rig.client()
-    rig.settle()
+    rig.clock.advance(300)
     expect(third.notices[0]).toContain("Server overloaded")
     expect(third.gone).toBe(true)
   })
