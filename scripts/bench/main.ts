@@ -131,6 +131,12 @@ function judge(series: readonly Series[], atRest: { startMs: number; idleBytes: 
     if (!Number.isNaN(at(64))) say(`${ours} at window 64 at least 2x Python's`, ratio(at(64)), at(64) >= 2)
     if (!Number.isNaN(at(1))) say(`${ours} at window 1 no slower than Python's`, ratio(at(1)), at(1) >= 1)
   }
+  const rateOfSafe = medianRate(series, NAMES.safe, 64) / medianRate(series, NAMES.tcp, 64)
+  if (!Number.isNaN(rateOfSafe))
+    say(`${NAMES.safe}, at window 64 at least 0.8x ${NAMES.tcp}`, ratio(rateOfSafe), rateOfSafe >= 0.8)
+  const p50OfSafe = medianP50(series, NAMES.safe, 1) / medianP50(series, NAMES.tcp, 1)
+  if (!Number.isNaN(p50OfSafe))
+    say(`${NAMES.safe}, p50 at window 1 at most 1.5x ${NAMES.tcp}'s`, ratio(p50OfSafe), p50OfSafe <= 1.5)
   const cost = medianP50(series, NAMES.one, 1) / medianP50(series, NAMES.oneBare, 1) - 1
   if (!Number.isNaN(cost))
     say("guard's share of one relay's p50 below 5 %", `${(100 * cost).toFixed(1)} %`, cost < 0.05)
@@ -156,14 +162,14 @@ async function main(): Promise<number> {
       return 0
     }
     if (values.soak !== undefined) {
-      const chains = scenarios({ socat: undefined, python: undefined }).filter(
+      const chains = scenarios({ socat: undefined, python: undefined }, folder).filter(
         ({ name }) => name !== NAMES.direct && wanted(name),
       )
       const picked = values.only ? chains : chains.filter(({ name }) => name === NAMES.tcp)
       const results = await Promise.all(picked.map((one) => soak(generator, one, boardPort, Number(values.soak))))
       return results.every(Boolean) ? 0 : 1
     }
-    const list = scenarios(await findOthers()).filter(({ name }) => name === NAMES.direct || wanted(name))
+    const list = scenarios(await findOthers(), folder).filter(({ name }) => name === NAMES.direct || wanted(name))
     const series = await measure(generator, list, boardPort)
     const atRest = await measureAtRest(Number(values.runs))
     heading(`282-byte requests and replies, ${values.runs} alternating runs of ${values.seconds} s, medians`)

@@ -1,7 +1,9 @@
 /** What the bench compares: each scenario is a chain of programs between the load generator and the stand-in board. */
+import { join } from "node:path"
 import { startChild } from "../lib/child.ts"
 import { freePort, freePorts, untilTaken } from "../lib/free-port.ts"
 import { relayCommand } from "../lib/relay-command.ts"
+import { startSafeChain } from "../lib/safe-chain.ts"
 import type { Generator } from "./generator.ts"
 
 /** Names of scenarios that the report compares with one another. */
@@ -10,6 +12,7 @@ export const NAMES = {
   one: "one relay",
   udp: "client+server UDP",
   tcp: "client+server TCP",
+  safe: "client+server, safe tunnel",
   oneBare: "one relay, bare",
   udpBare: "client+server UDP, bare",
   tcpBare: "client+server TCP, bare",
@@ -98,6 +101,18 @@ function proxies(
   }
 }
 
+/** The encrypted chain; its keys and configuration are made under `folder`. */
+function safe(name: string, command: readonly string[], folder: string): Scenario {
+  return {
+    name,
+    async start(boardPort) {
+      const [boot, scp, localBoot] = (await freePorts(3)) as [number, number, number]
+      const chain = { command, folder, board: { scp: boardPort, boot }, local: { scp, boot: localBoot } }
+      return { port: scp, children: await startSafeChain(chain) }
+    },
+  }
+}
+
 /** `hops` socats one behind the other. TCP is left out: socat does not keep datagrams apart there. */
 function socats(name: string, socat: string, hops: number): Scenario {
   return {
@@ -118,14 +133,15 @@ function socats(name: string, socat: string, hops: number): Scenario {
   }
 }
 
-/** Every scenario that this machine can run, in the order of the table. */
-export function scenarios(others: Others): Scenario[] {
+/** Every scenario that this machine can run, in the order of the table; files that one needs go into `folder`. */
+export function scenarios(others: Others, folder: string): Scenario[] {
   const relay = relayCommand()
   const list: Scenario[] = [
     { name: NAMES.direct, start: async (port) => ({ port, children: {} }) },
     proxies(NAMES.one, relay, [], true, LISTENING),
     proxies(NAMES.udp, relay, [], false, LISTENING),
     proxies(NAMES.tcp, relay, ["-t", "-T"], false, LISTENING_TCP),
+    safe(NAMES.safe, relay, join(folder, "safe")),
     proxies(NAMES.oneBare, relay, [BARE], true, LISTENING),
     proxies(NAMES.udpBare, relay, [BARE], false, LISTENING),
     proxies(NAMES.tcpBare, relay, ["-t", "-T", BARE], false, LISTENING_TCP),
