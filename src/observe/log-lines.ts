@@ -14,7 +14,7 @@ export interface LogLine {
 
 const line = (level: Level, text: string): LogLine => ({ level, text })
 const seconds = (ms: number): string => (ms < 9_950 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 1000)} s`)
-const again = (retryMs: number): string => `trying again in ${seconds(retryMs)}`
+const again = (retryMs: number): string => (retryMs < 1_000 ? "trying again" : `trying again in ${seconds(retryMs)}`)
 const service = (channel: string): string => (channel === "boot" ? "boot" : channel === "scp" ? "SCP" : channel)
 
 /** System codes that a technician should not have to look up. */

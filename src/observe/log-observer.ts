@@ -5,6 +5,7 @@ import type { Event } from "./events.ts"
 import type { Log } from "./log.ts"
 import { logLine } from "./log-lines.ts"
 import type { DropReason, Observer } from "./observer.ts"
+import { StandingTrouble } from "./standing-trouble.ts"
 
 /** Drops are reported this often, if there were any. */
 export const DROP_REPORT_MS = 10_000
@@ -52,8 +53,6 @@ function repeatKey(event: Event): string | undefined {
     case "peer-connected":
     case "peer-lost":
       return `${event.type} ${peerHost(event.peer)}`
-    case "connect-failed":
-      return `${event.type} ${event.target} ${event.detail}`
     case "flow-opened":
     case "flow-closed":
       return `${event.type} ${event.channel} ${peerHost(event.application)}`
@@ -93,12 +92,15 @@ const BURST = 10
 export class LogObserver implements Observer {
   readonly #log: Log
   readonly #timer: Timer
+  readonly #clock: Clock
+  readonly #troubles = new StandingTrouble()
   readonly #totals = new Map<DropReason, number>()
   #recent = new Map<DropReason, { count: number; where: string }>()
   #repeats = new Map<string, { count: number; last: Event }>()
 
   constructor(log: Log, clock: Clock) {
     this.#log = log
+    this.#clock = clock
     this.#timer = every(clock, DROP_REPORT_MS, () => this.flush())
   }
 
@@ -110,8 +112,11 @@ export class LogObserver implements Observer {
   event(event: Event): void {
     const key = repeatKey(event)
     if (key !== undefined && this.#repeated(key, event)) return
+    const untold = this.#troubles.untold(event, this.#clock.now())
+    if (untold === undefined) return
     const { level, text } = logLine(event)
-    this.#log.line(level, text, event)
+    if (untold === 0) this.#log.line(level, text, event)
+    else this.#log.line(level, `${text} (${untold + 1} tries since this was last said)`, { ...event, repeated: untold })
   }
 
   /** Counts the event; true if there have been enough like it to print no more of them now. */

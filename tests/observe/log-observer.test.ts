@@ -144,7 +144,6 @@ describe("LogObserver's events", () => {
       opened("a:1"),
       { type: "flow-closed", channel: "scp", application: "a:1", code: "idle", flows: 0 },
       { type: "peer-connected", peer: "a:1", protocol: "framed" },
-      { type: "connect-failed", target: "t", detail: "d", retryMs: 1 },
       { type: "tag-set", board: "board", tag: 1, application: "a:1", reverse: false },
       { type: "tag-taken", board: "board", tag: 1, from: "b:1", by: "a:1" },
       { type: "tag-refused", board: "board", tag: 1, application: "a:1", detail: "d" },
