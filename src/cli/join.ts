@@ -2,6 +2,7 @@
 import { hostname } from "node:os"
 import { LogObserver } from "../observe/log-observer.ts"
 import { decodeTicket, type Ticket } from "../protocol/ticket.ts"
+import { isUserName, MAX_NAME } from "../relay/key.ts"
 import { KnownServers } from "../relay/known-servers.ts"
 import { formatAddress } from "../transport/address.ts"
 import { systemClock } from "../transport/clock.ts"
@@ -36,16 +37,23 @@ async function run(parsed: Parsed, io: CommandIo): Promise<number> {
   if (parsed.positionals.length > 0) {
     throw new UsageError("a ticket is a secret: it is pasted when join asks for it, never typed behind it")
   }
+  const as = parsed.value("as")
+  if (as !== undefined && !isUserName(as)) {
+    throw new UsageError(
+      `--as ${JSON.stringify(as)} cannot be a server's name: expected letters, digits and . _ - @, at most ${MAX_NAME}`,
+    )
+  }
   const directory = dataDirectory(parsed, io)
   const servers = withStores(() => KnownServers.open(new SecretFile(directory.serversFile, process.platform)))
+  if (as !== undefined && servers.find(as)) {
+    throw new UsageError(`--as ${as}: a server of that name is known already: choose another name`)
+  }
   const ticket = await readTicket(io)
   if (ticket.expiresAt * 1000 < Date.now()) {
     throw new CliError("Not joined: this ticket has expired: ask for another (or this machine's clock is wrong).")
   }
-  const name = parsed.value("as") ?? servers.freeName(ticket.serverName)
-  if (servers.find(name) && parsed.value("as") !== undefined) {
-    throw new UsageError(`--as ${name}: a server of that name is known already: choose another name`)
-  }
+  const name = as ?? servers.freeName(ticket.serverName)
+  withStores(() => servers.rewrite())
   const observer = new LogObserver(logFrom(parsed, io), systemClock)
   const joined = await joinServer({
     addresses: ticket.addresses,

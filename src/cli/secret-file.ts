@@ -108,10 +108,17 @@ const WHY: Readonly<Record<string, string>> = {
   ENOTDIR: "a file stands where a folder should be; move it away, or choose another place with --data",
 }
 
-/** Makes `directory`, only for its owner; one that others may write to is taken from them, as they could put files there. */
+/**
+ * Makes `directory`, only for its owner; one that others may write to is taken from them, as they could put files there.
+ * Throws for one that is everybody's on purpose (sticky, as /tmp): root would take it from the whole machine.
+ */
 export function makePrivateDirectory(directory: string, hasModes: boolean): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 })
-  if (hasModes && (statSync(directory).mode & 0o022) !== 0) chmodSync(directory, 0o700)
+  if (!hasModes) return
+  const { mode } = statSync(directory)
+  if ((mode & 0o022) === 0) return
+  if ((mode & 0o1000) !== 0) throw new Error("that folder is shared by all users; name one of its own with --data")
+  chmodSync(directory, 0o700)
 }
 
 /** What root makes in a folder of another user's becomes that user's, whose server could not read it otherwise. */

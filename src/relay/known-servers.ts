@@ -60,8 +60,15 @@ export class KnownServers {
     }
   }
 
-  /** Stores a server, in place of the one of that name if there is one. Throws StoreError. */
+  /** Writes what is there: a ticket works once, so whether its key can be kept must show before. Throws StoreError. */
+  rewrite(): void {
+    this.#change((servers) => servers)
+  }
+
+  /** Stores a server, in place of the one of that name if there is one. Throws StoreError, RangeError for a bad name. */
   put(server: KnownServer): void {
+    // It would be stored, and never read again.
+    if (!isUserName(server.name)) throw new RangeError(`no name for a server: ${JSON.stringify(server.name)}`)
     this.#change((servers) => {
       const others = servers.filter((one) => one.name !== server.name)
       if (others.length >= MAX_SERVERS) {

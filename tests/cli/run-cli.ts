@@ -10,7 +10,7 @@ export class CliRun {
   readonly #stop = new AbortController()
   #onStderr: (() => void) | undefined
 
-  constructor(command: Command, args: readonly string[], options: { isTerminal?: boolean } = {}) {
+  constructor(command: Command, args: readonly string[], options: { isTerminal?: boolean; stdin?: string } = {}) {
     const io: CommandIo = {
       stdout: (text) => {
         this.stdout += text
@@ -19,6 +19,7 @@ export class CliRun {
         this.stderr += text
         this.#onStderr?.()
       },
+      ...(options.stdin !== undefined && { stdin: lines(options.stdin) }),
       isTerminal: options.isTerminal ?? false,
       env: {},
       stop: this.#stop.signal,
@@ -39,6 +40,10 @@ export class CliRun {
       })
     }
   }
+}
+
+async function* lines(text: string): AsyncGenerator<string> {
+  for (const line of text.match(/.*\n|.+$/g) ?? []) yield line
 }
 
 /** Runs to the end. */

@@ -79,6 +79,15 @@ describe("a secret file", () => {
     expect(modeOf(directory)).toBe("700")
   })
 
+  test("in a folder that is everybody's, as /tmp, is refused, and the folder stays everybody's", () => {
+    const directory = folder()
+    mkdirSync(directory)
+    chmodSync(directory, 0o1777)
+    const message = refusal(() => new SecretFile(join(directory, "keys.json"), "linux").save("x"))
+    expect(message).toEndWith("that folder is shared by all users; name one of its own with --data.")
+    expect(modeOf(directory)).toBe("777")
+  })
+
   test("is not read where it is far too long", () => {
     const directory = folder()
     const file = join(directory, "keys.json")

@@ -22,6 +22,25 @@ describe("servers that were joined", () => {
     expect(again.find("nobody")).toBeUndefined()
   })
 
+  test("are written once more to see whether that can be done, and change nothing", () => {
+    const store = new MemoryStore()
+    KnownServers.open(store).rewrite()
+    const servers = KnownServers.open(store)
+    expect(servers.list).toEqual([])
+    servers.put(PI)
+    servers.rewrite()
+    expect(KnownServers.open(store).list).toEqual([PI])
+  })
+
+  test("cannot have a name that would not be read again", () => {
+    const store = new MemoryStore()
+    const servers = KnownServers.open(store)
+    for (const name of ["", "my lab", "-pi", "a\nb", "x".repeat(64)]) {
+      expect(() => servers.put({ ...PI, name })).toThrow(RangeError)
+    }
+    expect(store.saves).toBe(0)
+  })
+
   test("are tried first where they were found last", () => {
     const store = new MemoryStore()
     const servers = KnownServers.open(store)
