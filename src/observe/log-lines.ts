@@ -50,7 +50,10 @@ const refusals: Readonly<Record<RefusalReason, string>> = {
   "used-ticket": "its ticket has been used",
   "expired-ticket": "its ticket has expired",
   "too-many-sessions": "its key has too many sessions open",
-  left: "it left before it had proved anything",
+  interposed: "it proves a key for another connection: somebody stands between it and this server",
+  replayed: "it repeats what another had said to prove a key",
+  truncated: "it left in the middle of its greeting",
+  left: "it left before it had said anything",
 }
 
 /** "nothing listens on that port (ECONNREFUSED)". */

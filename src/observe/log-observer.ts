@@ -24,6 +24,7 @@ const words: Record<DropReason, string> = {
   "flow-limit": "because there were too many flows",
   unmatched: "that answer nobody's request",
   malformed: "that are not of this protocol",
+  truncated: "that were cut off with their connection",
   fault: "on purpose",
   "duplicate-answer": "that were second answers",
   "absorbed-repeat": "that repeat a request still being answered",

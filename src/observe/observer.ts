@@ -27,6 +27,8 @@ export type DropReason =
   | "malformed"
   /** Thrown away on purpose by a fault injector. */
   | "fault"
+  /** Its connection ended in the middle of it. */
+  | "truncated"
   /** A second answer to a request that has had one. */
   | "duplicate-answer"
   /** A repeat of a request that is still being answered. */

@@ -16,9 +16,15 @@ export type RefusalReason =
   /** No such key, or a proof made without it, for another channel or another time. */
   | "unknown-key"
   | "wrong-proof"
+  /** A proof by who knows the key, made for another channel: somebody stands between the two. */
+  | "interposed"
+  /** Such a proof that had come before: somebody has listened, and says it again. */
+  | "replayed"
   | "revoked-key"
   | "used-ticket"
   | "expired-ticket"
   | "too-many-sessions"
-  /** It left before it had proved anything. */
+  /** It left in the middle of its first message. */
+  | "truncated"
+  /** It left before it had said anything. */
   | "left"

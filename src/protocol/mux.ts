@@ -223,9 +223,9 @@ export class MuxDecoder {
   readonly #framer = new Framer(shape)
   #error: MuxError | undefined
 
-  /** Bytes of an unfinished frame. */
+  /** Bytes of an unfinished frame; none once the stream cannot be read further. */
   get pendingBytes(): number {
-    return this.#framer.pendingBytes
+    return this.#error ? 0 : this.#framer.pendingBytes
   }
 
   /** Calls `emit` with each complete frame, until one is bad; after that every call returns the error. */

@@ -21,6 +21,8 @@ export interface ClientHello {
   readonly resume?: string
   /** With a ticket: what the device is to be called. */
   readonly device?: string
+  /** Which channel the proof is for, sealed with the key: tells a server a proof that strayed from one that is wrong. */
+  readonly seal?: string
 }
 
 /** What a server answers. */
@@ -90,10 +92,15 @@ export function encodeBody(words: ClientHello | ServerHello): Uint8Array {
 /** What a client asks; undefined for anything else. */
 export function decodeClientHello(body: Uint8Array): ClientHello | undefined {
   const said = parse(body)
-  const { key, resume, device } = said ?? {}
-  if (!isWord(key) || !(resume === undefined || isWord(resume))) return undefined
+  const { key, resume, device, seal } = said ?? {}
+  if (!isWord(key) || ![resume, seal].every((word) => word === undefined || isWord(word))) return undefined
   if (!(device === undefined || (typeof device === "string" && device.length <= 64))) return undefined
-  return { key, ...(resume !== undefined && { resume }), ...(device !== undefined && { device: printable(device) }) }
+  return {
+    key,
+    ...(isWord(resume) && { resume }),
+    ...(device !== undefined && { device: printable(device) }),
+    ...(isWord(seal) && { seal }),
+  }
 }
 
 /** What a server answers; undefined for anything else. */

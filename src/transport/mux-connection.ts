@@ -190,7 +190,7 @@ export class MuxConnection {
    */
   detach(): void {
     this.#port = undefined
-    this.#decoder = new MuxDecoder()
+    this.#dropUnfinished()
     this.#outbox.suspend()
   }
 
@@ -242,8 +242,9 @@ export class MuxConnection {
       this.#frame(frame)
     })
     if (!error || this.#decoder !== decoder) return
-    const detail =
-      error.code === "frame-too-long" ? `frame of ${error.length} bytes, the limit is ${error.limit}` : error.detail
+    const tooLong = error.code === "frame-too-long"
+    this.#options.drops.drop(tooLong ? "oversize" : "malformed", this.#options.peer)
+    const detail = tooLong ? `frame of ${error.length} bytes, the limit is ${error.limit}` : error.detail
     this.#dead(`it does not keep to the protocol: ${detail}`)
   }
 
@@ -257,6 +258,7 @@ export class MuxConnection {
     if (this.#over) return
     this.#over = true
     this.#timer.cancel()
+    this.#dropUnfinished()
     this.#outbox.close()
     this.#data.clear("closed")
     this.#tagged.clear()
@@ -380,6 +382,11 @@ export class MuxConnection {
       this.#flows.delete(id)
       entry.owner.onClose({ code: "peer-closed" })
     }
+  }
+
+  #dropUnfinished(): void {
+    if (this.#decoder.pendingBytes > 0) this.#options.drops.drop("truncated", this.#options.peer)
+    this.#decoder = new MuxDecoder()
   }
 
   #check(): void {

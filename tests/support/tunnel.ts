@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto"
 import type { Channel } from "../../src/observe/events.ts"
 import type { Address } from "../../src/transport/address.ts"
+import type { AllowList } from "../../src/transport/allow.ts"
 import { type Clock, systemClock } from "../../src/transport/clock.ts"
 import type { Link } from "../../src/transport/link.ts"
 import { seededRandom } from "../../src/transport/random.ts"
@@ -52,9 +53,11 @@ export class EchoTunnel {
   readonly port: number
   #clients: TunnelCarrier[] = []
 
-  constructor(options: { resumeMs?: number; limits?: AdmissionLimits } = {}) {
+  constructor(options: { resumeMs?: number; limits?: AdmissionLimits; allow?: AllowList } = {}) {
     this.server = new TunnelServer({
-      settings: () => ({ name: "pi", allow: undefined, sessionsPerKey: 4, resumeMs: options.resumeMs ?? 60_000 }),
+      settings: () => ({
+        ...{ name: "pi", allow: options.allow, sessionsPerKey: 4, resumeMs: options.resumeMs ?? 60_000 },
+      }),
       keys: this.keys,
       clock: systemClock,
       observer: this.observer,

@@ -12,7 +12,7 @@ import {
   type ServerHello,
 } from "../../protocol/tunnel-hello.ts"
 import type { TunnelKey, TunnelKeys } from "./keys.ts"
-import { prove, proves } from "./proof.ts"
+import { prove, proves, seal, sealsAnother } from "./proof.ts"
 
 /** What a server makes of a client's hello. */
 export type Verdict =
@@ -36,10 +36,11 @@ export function judgeClient(message: HelloMessage, exporter: Uint8Array, keys: T
   const hello = decodeClientHello(message.body)
   if (!hello) return { ok: false, reason: "malformed", answer: undefined }
   const key = keys.find(hello.key)
-  const expected = prove(key?.secret ?? NO_SECRET, exporter, { role: "client" }, message.body)
-  const proved = proves(expected, message.proof)
+  const secret = key?.secret ?? NO_SECRET
+  const proved = proves(prove(secret, exporter, { role: "client" }, message.body), message.proof)
   if (!key || !proved) {
-    const reason = key ? "wrong-proof" : "unknown-key"
+    const strayed = sealsAnother(hello.seal ?? "", secret, exporter)
+    const reason = !key ? "unknown-key" : strayed ? "interposed" : "wrong-proof"
     return { ok: false, reason, answer: encodeHello(encodeBody(UNKNOWN), NO_PROOF) }
   }
   if (key.state === "valid") return { ok: true, key, hello }
@@ -73,7 +74,7 @@ export type ClientOutcome =
 
 /** Begins a handshake with the key `hello.key`. */
 export function beginHandshake(secret: Uint8Array, exporter: Uint8Array, hello: ClientHello): ClientHandshake {
-  const body = encodeBody(hello)
+  const body = encodeBody({ ...hello, seal: seal(secret, exporter) })
   const clientProof = prove(secret, exporter, { role: "client" }, body)
   return {
     message: encodeHello(body, clientProof),

@@ -3,7 +3,7 @@
  * `tls-exporter`), the role and the words said, key id included. A man in the middle has two channels with two
  * exporters; a proof made for one is worth nothing on the other, and the key never travels.
  */
-import { createHmac, timingSafeEqual } from "node:crypto"
+import { createHash, createHmac, timingSafeEqual } from "node:crypto"
 
 /** Label of the exporter, with an empty context and 32 bytes (RFC 9266). */
 export const EXPORTER_LABEL = "EXPORTER-Channel-Binding"
@@ -27,6 +27,27 @@ export function prove(secret: Uint8Array, exporter: Uint8Array, prover: Prover, 
 /** In constant time. */
 export function proves(expected: Uint8Array, given: Uint8Array): boolean {
   return expected.length === given.length && timingSafeEqual(expected, given)
+}
+
+/** Bytes of a seal: which channel, and the key's mark on that. */
+const SEAL_HALF_BYTES = 16
+
+/** Names the channel with that exporter, without telling its value, as only who knows `secret` can. */
+export function seal(secret: Uint8Array, exporter: Uint8Array): string {
+  const channel = createHash("sha256").update(exporter).digest().subarray(0, SEAL_HALF_BYTES)
+  return Buffer.concat([channel, markOf(secret, channel)]).toString("base64url")
+}
+
+/** True if who knows `secret` has sealed another channel than the one with that exporter. */
+export function sealsAnother(sealed: string, secret: Uint8Array, exporter: Uint8Array): boolean {
+  const bytes = Buffer.from(sealed, "base64url")
+  const [channel, mark] = [bytes.subarray(0, SEAL_HALF_BYTES), bytes.subarray(SEAL_HALF_BYTES)]
+  return proves(markOf(secret, channel), mark) && sealed !== seal(secret, exporter)
+}
+
+function markOf(secret: Uint8Array, channel: Uint8Array): Uint8Array {
+  const mac = createHmac("sha256", secret).update(`${LABEL} seal\0`).update(channel)
+  return new Uint8Array(mac.digest().subarray(0, SEAL_HALF_BYTES))
 }
 
 /** The device's own key, which both ends know and nobody who later finds the ticket: the exporter is gone by then. */

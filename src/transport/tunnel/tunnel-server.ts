@@ -20,6 +20,7 @@ import { FailureDelay } from "./failure-delay.ts"
 import { answerClient, judgeClient } from "./handshake.ts"
 import type { TunnelKey, TunnelKeys } from "./keys.ts"
 import { deviceSecret } from "./proof.ts"
+import { SeenProofs } from "./seen-proofs.ts"
 import { listenTls, type SecurePort, type TlsHandlers } from "./tls-port.ts"
 import { type SessionEnd, TunnelSession } from "./tunnel-session.ts"
 
@@ -61,6 +62,7 @@ export class TunnelServer {
   readonly #certificate: Certificate = makeCertificate()
   readonly #admission: Admission
   readonly #delay = new FailureDelay()
+  readonly #proofs = new SeenProofs()
   readonly #sessions = new Map<string, TunnelSession>()
   readonly #listeners: TCPSocketListener<TcpState>[] = []
   readonly #refusals = new Map<RefusalReason, number>()
@@ -170,7 +172,9 @@ export class TunnelServer {
       onDrain: () => owner?.onDrain(),
       onClose: (detail) => {
         if (owner) owner.onClose(detail)
-        else if (this.#admission.leave(key) && !judged) this.#refused("left", port.peer.host)
+        else if (this.#admission.leave(key) && !judged) {
+          this.#refused(bytes.length > 0 ? "truncated" : "left", port.peer.host)
+        }
       },
     }
   }
@@ -179,8 +183,11 @@ export class TunnelServer {
     const { keys, clock } = this.#options
     const host = unmapHost(port.peer.host)
     const verdict = judgeClient(message, port.exporter, keys)
+    const isFalse = !verdict.ok && (verdict.reason === "wrong-proof" || verdict.reason === "interposed")
+    const isReplay = isFalse && this.#proofs.has(message.proof)
+    if (verdict.ok || verdict.reason === "interposed") this.#proofs.add(message.proof)
     if (!verdict.ok) {
-      this.#refused(verdict.reason, host)
+      this.#refused(isReplay ? "replayed" : verdict.reason, host)
       const { answer } = verdict
       const reply = (): void => {
         // It may have been made to give way meanwhile.

@@ -10,6 +10,7 @@ import {
 import { seededRandom } from "../../../src/transport/random.ts"
 import { answerClient, beginHandshake, judgeClient } from "../../../src/transport/tunnel/handshake.ts"
 import type { TunnelKey } from "../../../src/transport/tunnel/keys.ts"
+import { seal } from "../../../src/transport/tunnel/proof.ts"
 import { integer, mutate, randomBytes, utf8 } from "../../support/fuzz.ts"
 import { FakeKeys } from "../../support/tunnel.ts"
 
@@ -43,7 +44,7 @@ describe("judgeClient", () => {
     expect(judgeClient(whole(message), EXPORTER, keys)).toEqual({
       ok: true,
       key: alice,
-      hello: { key: alice.id, resume: "s", device: "laptop" },
+      hello: { key: alice.id, resume: "s", device: "laptop", seal: seal(alice.secret, EXPORTER) },
     })
   })
 
@@ -57,7 +58,7 @@ describe("judgeClient", () => {
       judge(new Uint8Array(32), { id: "nobody" }),
     ]
     const reasons: string[] = verdicts.map((verdict) => (verdict.ok ? "let in" : verdict.reason))
-    expect(reasons).toEqual(["wrong-proof", "wrong-proof", "wrong-proof", "unknown-key", "unknown-key"])
+    expect(reasons).toEqual(["wrong-proof", "wrong-proof", "interposed", "unknown-key", "unknown-key"])
     const answers = verdicts.map((verdict) => (verdict.ok ? "" : Buffer.from(verdict.answer!).toString("hex")))
     expect(new Set(answers).size).toBe(1)
   })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { createHmac } from "node:crypto"
 import { seededRandom } from "../../../src/transport/random.ts"
-import { deviceSecret, prove, proves } from "../../../src/transport/tunnel/proof.ts"
+import { deviceSecret, prove, proves, seal, sealsAnother } from "../../../src/transport/tunnel/proof.ts"
 import { randomBytes, utf8 } from "../../support/fuzz.ts"
 
 const random = seededRandom(2)
@@ -52,5 +52,29 @@ describe("a proof", () => {
   test("tells nothing of the key", () => {
     expect(hex(client)).not.toContain(hex(secret).slice(0, 8))
     expect(deviceSecret(secret, exporter)).toHaveLength(32)
+  })
+})
+
+describe("a seal", () => {
+  const sealed = seal(secret, exporter)
+
+  test("tells by whom it was made for another channel, and nothing else", () => {
+    expect(sealsAnother(sealed, secret, other)).toBe(true)
+    expect(sealsAnother(sealed, secret, exporter)).toBe(false)
+    expect(sealsAnother(sealed, other, exporter)).toBe(false)
+    expect(sealsAnother(sealed, other, other)).toBe(false)
+    expect(sealed).toMatch(/^[\w-]{43}$/)
+    expect(Buffer.from(sealed, "base64url").includes(Buffer.from(exporter.subarray(0, 4)))).toBe(false)
+  })
+
+  test("that was changed, or is none, is nobody's", () => {
+    for (const wrong of ["", "x", sealed.slice(1), sealed.slice(0, -1), `${sealed}AAAA`, sealed.toLowerCase()]) {
+      expect([wrong, sealsAnother(wrong, secret, other)]).toEqual([wrong, false])
+    }
+    for (let round = 0; round < 500; round++) {
+      const bytes = Buffer.from(sealed, "base64url")
+      bytes[round % 32]! ^= 1 + (round >> 5)
+      expect(sealsAnother(bytes.toString("base64url"), secret, other)).toBe(false)
+    }
   })
 })

@@ -183,7 +183,7 @@ describe("strangers", () => {
     const second = await dialTls(tunnel.port)
     second.send(message)
     await until(() => second.closed, "the replay to be cut off")
-    expect([tunnel.refused("wrong-proof"), tunnel.server.sessions.length]).toEqual([1, 1])
+    expect([tunnel.refused("replayed"), tunnel.server.sessions.length]).toEqual([1, 1])
   })
 
   test("in the middle of two TLS channels are found out by both ends", async () => {
@@ -220,7 +220,7 @@ describe("strangers", () => {
     keep({ [Symbol.dispose]: () => mitm.stop(true) })
     const { downs, observer } = tunnel.client(tunnel.keys.add("alice"), mitm.port)
     await until(() => downs.length > 0, "the client to find out")
-    expect([tunnel.refused("wrong-proof"), tunnel.server.sessions.length]).toEqual([1, 0])
+    expect([tunnel.refused("interposed"), tunnel.server.sessions.length]).toEqual([1, 0])
     expect(observer.of("tunnel-up")).toEqual([])
   })
 
@@ -279,7 +279,7 @@ describe("strangers", () => {
     const one = await dialTls(tunnel.port)
     one.send(Uint8Array.of(0x53, 0x50))
     one.socket.end()
-    await until(() => tunnel.refused("left") === 1, "left")
+    await until(() => tunnel.refused("truncated") === 1, "truncated")
     await until(() => tunnel.server.strangers === 0, "all to be gone")
   })
 
