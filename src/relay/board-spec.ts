@@ -16,6 +16,8 @@ export interface BoardSpec {
   readonly bootPort: number
   /** How it is shared out (of a BMP: by the boards' leases); undefined: everybody at once, and nobody keeps count. */
   readonly lease: LeaseSettings | undefined
+  /** Of a BMP: the boards that it switches, where that is known. Who may use it depends on them. */
+  readonly switches?: readonly string[]
 }
 
 /** A board of the command line, which is called what its address is. */
@@ -42,7 +44,9 @@ export function specsOfConfig({ boards }: ServerConfig): BoardSpec[] {
   )
   for (const { bmp, bootPort } of boards) {
     if (!bmp || specs.some(({ name }) => name === bmp.host)) continue
-    specs.push({ name: bmp.host, kind: "bmp", address: bmp.host, scpPort: bmp.port, bootPort, lease: LEASE_DEFAULTS })
+    const switches = switchedBy(bmp.host, boards).map(({ name }) => name)
+    const place = { address: bmp.host, scpPort: bmp.port, bootPort }
+    specs.push({ name: bmp.host, kind: "bmp", ...place, lease: LEASE_DEFAULTS, switches })
   }
   return specs
 }
@@ -51,6 +55,10 @@ export function specsOfConfig({ boards }: ServerConfig): BoardSpec[] {
 export function opens(key: Pick<Key, "boards">, name: string, { boards }: ServerConfig): boolean {
   const board = boards.find((one) => one.name === name)
   if (board) return grants(key, name)
-  const switched = boards.filter(({ bmp }) => bmp?.host === name)
+  const switched = switchedBy(name, boards)
   return switched.length > 0 && switched.every((one) => grants(key, one.name))
+}
+
+function switchedBy(bmp: string, boards: ServerConfig["boards"]): ServerConfig["boards"] {
+  return boards.filter((board) => board.bmp?.host === bmp)
 }

@@ -1,4 +1,5 @@
 /** The boards of one server: each served for itself, all told to its clients, and beacons passed on by name. */
+import { isDeepStrictEqual } from "node:util"
 import type { Channel, Event } from "../observe/events.ts"
 import type { Observer } from "../observe/observer.ts"
 import { MuxNotice } from "../protocol/mux.ts"
@@ -36,8 +37,10 @@ function networkOf(address: string): string {
   return address.split(".").slice(0, 2).join(".")
 }
 
+/** A BMP that switches other boards than before is another: who had a flow to it may not have one now. */
 function isSamePlace(a: BoardSpec, b: BoardSpec): boolean {
-  return a.kind === b.kind && a.address === b.address && a.scpPort === b.scpPort && a.bootPort === b.bootPort
+  const isSame = a.kind === b.kind && a.address === b.address && a.scpPort === b.scpPort && a.bootPort === b.bootPort
+  return isSame && isDeepStrictEqual(a.switches, b.switches)
 }
 
 /** All boards that a server serves; the first is what plain UDP and Python's framing get. */

@@ -72,7 +72,7 @@ export function serverControl(options: ServerControlOptions): ControlHandlers {
       }
       const change = compareServerConfigs(server.config, options.readConfig())
       server.reconfigure(options.readConfig())
-      return { changes: describeChange(change) }
+      return { changes: describeChange(change, { legacy: server.legacy.length > 0 }) }
     },
   }
 }

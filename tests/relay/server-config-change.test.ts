@@ -32,7 +32,7 @@ test("boards that came, went, moved or are shared out otherwise are told apart",
 })
 
 test("what is not of a board is told by its key, and what takes a restart as such", () => {
-  const after = config(`name = "x"\nport = 1\nlisten = ["::1"]\nallow = ["::1"]\n[limits]\nflows = 9\n${A}`)
+  const after = config(`name = "x"\nport = 1\nlisten = ["::1"]\nallow = ["::1"]\n[limits]\nresume = 9\n${A}`)
   const change = compareServerConfigs(config(A), after)
   expect(change).toMatchObject({ limits: true, allow: true, name: true, restart: ["listen", "port"] })
   expect(describeChange(change)).toEqual([
@@ -47,4 +47,23 @@ test("what is not of a board is told by its key, and what takes a restart as suc
 test("a default in [leases] changes the boards that follow it", () => {
   const change = compareServerConfigs(config(A + B), config(`[leases]\nexclusive = true\n${A}${B}exclusive = false\n`))
   expect(describeChange(change)).toEqual(["a changed"])
+})
+
+test("limits that are built into what runs take a restart, the others do not", () => {
+  const limits = "flows = 9\nidle-timeout = 9\ntag-buffer-mib = 9\n"
+  expect(describeChange(compareServerConfigs(config(A), config(`[limits]\n${limits}${A}`)))).toEqual([
+    "flows changed: that takes a restart of the server",
+    "idle-timeout changed: that takes a restart of the server",
+    "tag-buffer-mib changed: that takes a restart of the server",
+  ])
+  const live = "sessions-per-key = 9\nresume = 9\n"
+  expect(describeChange(compareServerConfigs(config(A), config(`[limits]\n${live}${A}`)))).toEqual(["limits changed"])
+})
+
+test("the old ports keep whom they let in until a restart", () => {
+  const change = compareServerConfigs(config(A), config(`allow = ["::1"]\n${A}`))
+  expect(describeChange(change, { legacy: true })).toEqual([
+    "allow changed",
+    "allow of the old ports (--legacy) changed: that takes a restart of the server",
+  ])
 })
