@@ -1,4 +1,5 @@
 /** `spinnaker-relay kick`: ends a user's sessions and takes his boards; he may come back. */
+import { isIpLiteral } from "../transport/host.ts"
 import { CliError, type Command } from "./command.ts"
 import { askServer } from "./control-client.ts"
 import { DATA_OPTION, dataDirectory } from "./data-directory.ts"
@@ -8,11 +9,12 @@ import { counted } from "./table.ts"
 export const kickCommand: Command = {
   name: "kick",
   positionals: "<name>",
-  summary: "End a user's sessions and free the boards he has; he may come back behind everyone waiting",
+  summary:
+    "End the sessions of a user (or of an address, of the old ports) and free the boards he has; he may come back behind everyone waiting",
   options: [DATA_OPTION],
   examples: ["spinnaker-relay kick alice"],
   async run(parsed, io) {
-    const name = userName(parsed)
+    const name = hostName(parsed.positionals[0] ?? "") ?? userName(parsed)
     const { sessions, boards } = await askServer(dataDirectory(parsed, io), { command: "kick", name }, io)
     if (sessions === 0 && boards.length === 0) {
       throw new CliError(`${name} has no session and no board: spinnaker-relay status lists who has`)
@@ -21,4 +23,11 @@ export const kickCommand: Command = {
     io.stderr(`${name}: ${counted(sessions, "session")} ended${freed}\n`)
     return 0
   },
+}
+
+/** A user of the old ports is an address, as the status shows it: of IPv6 in brackets. */
+function hostName(typed: string): string | undefined {
+  const host = typed.replace(/^\[(.*)\]$/, "$1")
+  if (!isIpLiteral(host)) return undefined
+  return host.includes(":") ? `[${host}]` : host
 }

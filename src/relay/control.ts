@@ -2,6 +2,7 @@
 import type { StatusReport } from "../observe/status.ts"
 import { type Clock, every, type Timer } from "../transport/clock.ts"
 import type { ControlPeer } from "../transport/control-listener.ts"
+import { isIpLiteral } from "../transport/host.ts"
 import { isUserName, type Key } from "./key.ts"
 import { TooManyKeysError } from "./key-book.ts"
 import { StoreError } from "./secret-store.ts"
@@ -144,8 +145,9 @@ export function readControlRequest(said: unknown): ControlRequest | undefined {
     case "reload":
       return { command }
     case "revoke":
-    case "kick":
       return isName(name) ? { command, name } : undefined
+    case "kick":
+      return isName(name) || isHost(name) ? { command, name } : undefined
     case "invite":
       if (!isName(name) || !isTexts(hosts) || !(boards === "all" || (isTexts(boards) && boards.every(isBoardName)))) {
         return undefined
@@ -160,5 +162,8 @@ export function readControlRequest(said: unknown): ControlRequest | undefined {
 }
 
 const isName = (said: unknown): said is string => typeof said === "string" && isUserName(said)
+/** A user of the old ports: an address, IPv6 in brackets. */
+const isHost = (said: unknown): said is string =>
+  typeof said === "string" && isIpLiteral(/^\[(.*:.*)\]$/.exec(said)?.[1] ?? said)
 const isTexts = (said: unknown): said is string[] =>
   Array.isArray(said) && said.length <= 64 && said.every((text) => typeof text === "string" && text.length <= 300)

@@ -57,7 +57,9 @@ export function serverControl(options: ServerControlOptions): ControlHandlers {
     }),
     kick(name) {
       const sessions = server.tunnel.sessions.filter(({ user }) => user === name)
-      const known = [...new Set(keys.list().map(({ user }) => user))]
+      // Users of the old ports have no key: they are known by their addresses, while they have a board or wait for one.
+      const leased = server.leases.snapshot().flatMap(({ user, waiting }) => [...(user ? [user] : []), ...waiting])
+      const known = [...new Set([...keys.list().map(({ user }) => user), ...leased])]
       if (sessions.length === 0 && !known.includes(name)) {
         throw new ControlError(`nobody called ${name} has a key${hint(name, known)}`)
       }

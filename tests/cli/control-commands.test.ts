@@ -125,6 +125,10 @@ describe("beside a server that runs", () => {
       stderr: "alice: 1 key taken, 1 session ended\n",
     })
     expect((await run(kickCommand, "alice")).stderr).toBe("alice: 2 sessions ended, board-a, board-b freed\n")
+    // Users of the old ports are addresses.
+    for (const [typed, user] of Object.entries({ "192.0.2.7": "192.0.2.7", "2001:db8::7": "[2001:db8::7]" })) {
+      expect((await run(kickCommand, typed)).stderr).toStartWith(`${user}: 2 sessions ended`)
+    }
     expect((await run(reloadCommand)).stderr).toBe("board-b added (10.0.0.2)\nlimits changed\n")
   })
 
