@@ -36,7 +36,7 @@ export class JsonLineReader {
       // A copy: the chunk may be the receiver's buffer, and a few bytes must not keep all of it.
       if (piece.length > 0) this.#chunks.push(Uint8Array.from(piece))
       if (end < 0) return
-      this.#lines.push(Buffer.concat(this.#chunks.splice(0)))
+      if (this.#chunks.length > 0) this.#lines.push(Buffer.concat(this.#chunks.splice(0)))
       rest = rest.subarray(end + 1)
     }
   }

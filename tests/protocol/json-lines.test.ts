@@ -55,6 +55,17 @@ test("a line beyond the limit, or many that nobody takes, end it", () => {
   expect(values(readAll(many))).toEqual([...Array(10).fill(1), "line-too-long"])
 })
 
+test("empty lines that nobody takes are not kept", () => {
+  const reader = new JsonLineReader(100)
+  Bun.gc(true)
+  const before = process.memoryUsage().heapUsed
+  for (let megabytes = 0; megabytes < 4; megabytes++) reader.push(Buffer.alloc(1 << 20, "\n"))
+  Bun.gc(true)
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(32 << 20)
+  reader.push(utf8("1\n"))
+  expect(values(readAll(reader))).toEqual([1])
+})
+
 test.each(["{", "nope", "\u00ff"])("%j is told once and ends it", (text) => {
   const reader = new JsonLineReader(100)
   reader.push(Buffer.concat([Buffer.from(text, "latin1"), utf8("\n1\n")]))
