@@ -72,8 +72,9 @@ export function serverControl(options: ServerControlOptions): ControlHandlers {
       if (!options.readConfig) {
         throw new ControlError("the server was started without --config: there is no file to read again")
       }
-      const change = compareServerConfigs(server.config, options.readConfig())
-      server.reconfigure(options.readConfig())
+      const next = options.readConfig()
+      const change = compareServerConfigs(server.config, next)
+      server.reconfigure(next)
       return { changes: describeChange(change, { legacy: server.legacy.length > 0 }) }
     },
   }
