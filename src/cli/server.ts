@@ -65,6 +65,12 @@ function withFlags(config: ServerConfig, parsed: Parsed): ServerConfig {
   if (allow.length > 0) allowList(allow)
   const typed = parsed.values("bind").map(parseBind)
   const listen = typed.includes(undefined) ? [] : (typed as string[])
+  const switched = config.boards.some(({ bmp }) => bmp !== undefined)
+  if (parsed.flag("legacy") && switched && allow.length === 0 && config.allow.length === 0) {
+    throw new UsageError(
+      "--legacy needs --allow where a board has a bmp: whoever reaches a BMP can switch the boards off",
+    )
+  }
   return {
     ...config,
     ...(parsed.value("port") !== undefined && { port: portOption(parsed, "port") }),
@@ -136,7 +142,7 @@ async function serve({ parsed, io, config, keys, directory }: Serving): Promise<
       version: packageJson.version,
       pid: process.pid,
       own: () => ({ hostName: hostname(), local: localAddresses() }),
-      readConfig: file === undefined ? undefined : () => withFlags(configAgain(file), parsed),
+      readConfig: file === undefined ? undefined : () => configAgain(file, parsed),
     })
     const onRequest = controlAnswers(handlers, systemClock)
     const address = directory.controlAddress
@@ -156,11 +162,12 @@ async function serve({ parsed, io, config, keys, directory }: Serving): Promise<
 }
 
 /** For a reload: whoever asks for it is told what is wrong, and the server goes on as it is. */
-function configAgain(file: string): ServerConfig {
+function configAgain(file: string, parsed: Parsed): ServerConfig {
   try {
-    return readConfigFile(file)
+    return withFlags(readConfigFile(file), parsed)
   } catch (error) {
-    if (error instanceof CliError) throw new ControlError(error.message, { cause: error })
+    if (error instanceof CliError || error instanceof UsageError)
+      throw new ControlError(error.message, { cause: error })
     throw error
   }
 }
