@@ -1,6 +1,7 @@
 /** `spinnaker-relay join`: takes a pasted ticket, proves it to its server, and keeps the key that comes of it. */
 import { hostname } from "node:os"
 import { LogObserver } from "../observe/log-observer.ts"
+import type { Observer } from "../observe/observer.ts"
 import { decodeTicket, type Ticket } from "../protocol/ticket.ts"
 import { isUserName, MAX_NAME } from "../relay/key.ts"
 import { KnownServers } from "../relay/known-servers.ts"
@@ -54,7 +55,12 @@ async function run(parsed: Parsed, io: CommandIo): Promise<number> {
   }
   const name = as ?? servers.freeName(ticket.serverName)
   withStores(() => servers.rewrite())
-  const observer = new LogObserver(logFrom(parsed, io), systemClock)
+  const log = new LogObserver(logFrom(parsed, io), systemClock)
+  // A ticket names its server in every way that there is: that some lead nowhere from here is no trouble.
+  const observer: Observer = {
+    event: (event) => (event.type === "resolve-failed" ? undefined : log.event(event)),
+    drop: (reason, where, count) => log.drop(reason, where, count),
+  }
   const joined = await joinServer({
     addresses: ticket.addresses,
     ticket: { id: ticket.keyId, secret: ticket.secret },
@@ -63,7 +69,7 @@ async function run(parsed: Parsed, io: CommandIo): Promise<number> {
     random: Math.random,
     observer,
   })
-  observer.close()
+  log.close()
   if (!joined.ok) {
     const tried = ticket.addresses.map(formatAddress).join(", ")
     const advice = joined.proved ? "" : ` (tried ${tried}; the ticket is still good if its server has not been reached)`

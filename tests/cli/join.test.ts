@@ -12,10 +12,10 @@ let made = 0
 afterAll(() => rmSync(scratch, { recursive: true, force: true }))
 
 /** A server, a ticket to it, and a folder of one's own. */
-function invited() {
+function invited(hosts: readonly string[] = ["127.0.0.1"]) {
   const tunnel = new EchoTunnel()
   const { id: keyId, secret } = tunnel.keys.add("alice", "ticket")
-  const addresses = [{ host: "127.0.0.1", port: tunnel.port }]
+  const addresses = hosts.map((host) => ({ host, port: tunnel.port }))
   const expiresAt = Math.floor(Date.now() / 1000) + 3600
   const ticket = encodeTicket({ keyId, secret, serverName: "the pi", addresses, expiresAt })
   const data = join(scratch, `${++made}`)
@@ -47,6 +47,14 @@ describe("join", () => {
       1,
       "spinnaker-relay: Not joined: this ticket has been used: ask for another.\n",
     ])
+  })
+
+  test("says nothing of a ticket's addresses that lead nowhere, if another leads to the server", async () => {
+    const { tunnel, run } = invited(["no-such-host.invalid", "127.0.0.1"])
+    using _ = tunnel
+    const { exit, stdout, stderr } = await run([])
+    expect([exit, stderr]).toEqual([0, ""])
+    expect(stdout).toStartWith(`Joined the-pi at 127.0.0.1:${tunnel.port}.`)
   })
 
   test.each(["my lab", "-x", "a/b", "x".repeat(64), ""])(
