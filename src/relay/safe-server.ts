@@ -152,7 +152,7 @@ function listenAll(
     } catch (error) {
       const code = errorCode(error)
       if (first && code === "EADDRINUSE") throw portTaken(address, error)
-      if (listen.length === 0) return false
+      if (listen.length === 0 && host === "::") return false
       const retryMs = backoff.next()
       if (first) observer.event({ type: "listen-waiting", address: formatAddress(address), detail: code, retryMs })
       const timer = clock.after(retryMs, () => {
