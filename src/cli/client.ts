@@ -1,4 +1,5 @@
 /** `spinnaker-relay client NAME`: the boards of a server that was joined, at addresses of this machine. */
+import { isIPv4 } from "node:net"
 import { LogObserver } from "../observe/log-observer.ts"
 import type { EndpointSettings } from "../relay/endpoint.ts"
 import { addressesToTry, type KnownServer, KnownServers } from "../relay/known-servers.ts"
@@ -7,9 +8,10 @@ import { StoreError } from "../relay/secret-store.ts"
 import { TUNNEL_PORT } from "../relay/server-config.ts"
 import { PortNeededError } from "../relay/services.ts"
 import { startTunnelClient, type TunnelClient } from "../relay/tunnel-client.ts"
+import { isLoopback } from "../transport/address.ts"
 import { systemClock } from "../transport/clock.ts"
 import { AddressFile } from "./address-file.ts"
-import { CliError, type Command, type CommandIo, numberOption, type Parsed, portOption } from "./command.ts"
+import { CliError, type Command, type CommandIo, numberOption, type Parsed, portOption, UsageError } from "./command.ts"
 import { DATA_OPTION, dataDirectory, withStores } from "./data-directory.ts"
 import { LOG_OPTIONS, logFrom } from "./log-options.ts"
 import { ADDRESS_OPTION, boardAddresses } from "./relay.ts"
@@ -26,7 +28,7 @@ function settingsOf(parsed: Parsed, server: KnownServer): EndpointSettings {
     bootPort: portOption(parsed, "boot-port"),
     scpTunnelPort: TUNNEL_PORT,
     bootTunnelPort: TUNNEL_PORT,
-    bind: ["127.0.0.1"],
+    bind: [firstAddress(parsed)],
     allow: undefined,
     limits: {
       maxFlows: RELAY_LIMITS.maxFlows,
@@ -39,6 +41,15 @@ function settingsOf(parsed: Parsed, server: KnownServer): EndpointSettings {
     bootListener: !parsed.flag("no-boot-listener"),
     addresses: boardAddresses(parsed),
   }
+}
+
+/** Where the first board is. Keys are this user's, so nobody else's machine is let in by them. */
+function firstAddress(parsed: Parsed): string {
+  const typed = parsed.value("bind") ?? "127.0.0.1"
+  if (isIPv4(typed) && isLoopback(typed)) return typed
+  throw new UsageError(
+    `--bind ${JSON.stringify(typed)}: expected an address such as 127.0.0.2, which only this machine has`,
+  )
 }
 
 function findServer(servers: KnownServers, name: string): KnownServer {
@@ -126,6 +137,7 @@ export const clientCommand: Command = {
   options: [
     { name: "scp-port", value: "PORT", default: "17893", description: "Port here for SCP and SDP" },
     { name: "boot-port", value: "PORT", default: "54321", description: "Port here for boots" },
+    { name: "bind", value: "ADDRESS", default: "127.0.0.1", description: "Where programs find the first board" },
     ADDRESS_OPTION,
     { name: "no-boot-listener", description: "Leave port 54321 alone: take no boots" },
     { name: "idle-timeout", value: "SECONDS", default: "300", description: "End a flow after silence; 0 = never" },
