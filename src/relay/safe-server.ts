@@ -8,6 +8,7 @@ import { AllowList } from "../transport/allow.ts"
 import { Backoff, RETRY } from "../transport/backoff.ts"
 import type { Timer } from "../transport/clock.ts"
 import type { Notice } from "../transport/mux-connection.ts"
+import { PortTakenError } from "../transport/port-taken.ts"
 import { TAGGED_QUEUE } from "../transport/tagged-queue.ts"
 import { TunnelServer } from "../transport/tunnel/tunnel-server.ts"
 import type { TunnelSession } from "../transport/tunnel/tunnel-session.ts"
@@ -108,7 +109,7 @@ export async function startSafeServer(options: SafeServerOptions, context: Endpo
   const listening: Address[] = []
   try {
     listenAll(tunnel, config, context, { retries, listening })
-    if (options.legacy) legacy = await openLegacyPorts(boards, peers, options.legacy, context)
+    if (options.legacy) legacy = await withoutTheirOptions(openLegacyPorts(boards, peers, options.legacy, context))
   } catch (error) {
     close()
     throw error
@@ -174,6 +175,21 @@ function portTaken({ host, port }: Address, cause: unknown): PortNeededError {
       "end that program, or choose another port with --port (or port = in the configuration)",
     { cause },
   )
+}
+
+/** The old ports' own numbers are not to be chosen here. */
+async function withoutTheirOptions(opening: Promise<LegacyPorts>): Promise<LegacyPorts> {
+  try {
+    return await opening
+  } catch (error) {
+    const { cause } = error as Error
+    if (!(error instanceof PortNeededError && cause instanceof PortTakenError)) throw error
+    throw new PortNeededError(
+      `port ${cause.port} on ${cause.address} is already in use by another program, perhaps spinnaker-relay -s: ` +
+        "end that program, or leave out --legacy",
+      { cause },
+    )
+  }
 }
 
 function allowOf({ allow }: ServerConfig): AllowList | undefined {

@@ -64,7 +64,8 @@ export async function explainTakenPort<T>(
     return await open()
   } catch (error) {
     if (!(error instanceof PortTakenError)) throw error
-    const option = role === "server" ? service.tunnelOption : service.boardOption
+    const option =
+      role === "server" ? service.tunnelOption : `${service.boardOption}, or an address with --bind 127.0.0.2`
     throw new PortNeededError(
       `${carrier} port ${error.port} on ${error.address} is already in use by another program: ` +
         `${purposes[`${role}/${service.channel}`]}. End that program, or choose another port with ${option}.`,

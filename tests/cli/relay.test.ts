@@ -264,7 +264,7 @@ describe("a port that is taken", () => {
     socket.close()
     expect(exit).toBe(1)
     expect(err).toContain(`UDP port ${socket.port} on 127.0.0.1 is already in use by another program: ${purpose}`)
-    expect(err.trimEnd()).toEndWith(`choose another port with ${taken}.`)
+    expect(err.trimEnd()).toEndWith(`choose another port with ${taken}, or an address with --bind 127.0.0.2.`)
   })
 })
 

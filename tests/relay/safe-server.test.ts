@@ -1,4 +1,6 @@
 import { afterEach, expect, mock, spyOn, test } from "bun:test"
+import { freePorts } from "../../scripts/lib/free-port.ts"
+import { testSettings } from "../support/chain.ts"
 import { SafeChain } from "../support/safe-chain.ts"
 
 afterEach(() => mock.restore())
@@ -10,4 +12,14 @@ test("a port that the system does not give is told of, also where the server lis
   await using chain = await SafeChain.start({ config: { listen: [], port: 443 } })
   const told = chain.observer.of("listen-waiting")
   expect(told).toMatchObject([{ address: "0.0.0.0:443", detail: "EACCES" }])
+})
+
+test("an old port that is taken is told of without options that the server has not", async () => {
+  const [port] = (await freePorts(1)) as [number]
+  const taken = Bun.listen({ hostname: "127.0.0.1", port, socket: { data() {} } })
+  const legacy = testSettings({ scpTunnelPort: port, bootListener: false })
+  const start = SafeChain.start({ legacy })
+  await expect(start).rejects.toThrow(`port ${port} on 127.0.0.1 is already in use by another program`)
+  await expect(start).rejects.toThrow(/or leave out --legacy$/)
+  taken.stop()
 })
