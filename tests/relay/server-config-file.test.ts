@@ -2,9 +2,9 @@ import { describe, expect, test } from "bun:test"
 import { formatComplaints } from "../../src/config/complaint.ts"
 import { configOfBoard } from "../../src/relay/server-config.ts"
 import { readServerConfig } from "../../src/relay/server-config-file.ts"
-import { SERVER_EXAMPLE } from "../../src/relay/server-example.ts"
 import { seededRandom } from "../../src/transport/random.ts"
 import { mutate, utf8 } from "../support/fuzz.ts"
+import { SERVER_EXAMPLE } from "../support/readme.ts"
 
 const BOARD = '[[boards]]\naddress = "10.0.0.1"\n'
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { SERVER_LIMITS, type ServerConfig, TUNNEL_PORT } from "../../src/relay/server-config.ts"
 import { readServerConfig } from "../../src/relay/server-config-file.ts"
-import { SERVER_EXAMPLE } from "../../src/relay/server-example.ts"
+import { SERVER_EXAMPLE } from "../support/readme.ts"
 
 function read(toml: string): ServerConfig {
   const result = readServerConfig(toml)
@@ -12,7 +12,7 @@ function read(toml: string): ServerConfig {
 /** `#port = 17896` is a default that is shown; `# words` are words. */
 const UNCOMMENTED = SERVER_EXAMPLE.replace(/^#(?=\S)/gm, "")
 
-describe("the example of a server's configuration", () => {
+describe("the README's example of a server's configuration", () => {
   test("is one", () => {
     const { name, port, boards, limits } = read(SERVER_EXAMPLE)
     expect({ name, port, limits }).toEqual({ name: "pi", port: TUNNEL_PORT, limits: SERVER_LIMITS })
