@@ -57,8 +57,8 @@ describe("explainTakenPort()", () => {
   test.each([
     ["server", "scp", "--scp-tunnel-port", "its clients' SCP"],
     ["server", "boot", "--boot-tunnel-port", "its clients' boots"],
-    ["client", "scp", "--scp-port", "in place of the board, for SCP"],
-    ["client", "boot", "--boot-port", "in place of the board, for boots"],
+    ["client", "scp", "--scp-port, or an address with --bind 127.0.0.2", "in place of the board, for SCP"],
+    ["client", "boot", "--boot-port, or an address with --bind 127.0.0.2", "in place of the board, for boots"],
   ] as const)(
     "says of a %s's %s port which it is, who needs it and that %s chooses another",
     async (role, channel, option, purpose) => {
