@@ -1,10 +1,6 @@
 /** Who knows the secret: compared in constant time, and guessing gets slower with every miss. Pure but for its memory. */
 import { createHash, timingSafeEqual } from "node:crypto"
 
-/** Wrong tokens on one connection before it is closed. */
-export const MAX_ATTEMPTS = 5
-/** A connection must show the secret within this time. */
-export const AUTH_DEADLINE_MS = 10_000
 /** The first miss is answered after this long, each further one of the same address after twice as long. */
 const FIRST_DELAY_MS = 250
 const MAX_DELAY_MS = 8_000
@@ -16,21 +12,27 @@ const MAX_HOSTS = 1024
 /** Holds the secret. */
 export class AuthGuard {
   readonly #digest: Uint8Array
-  readonly #misses = new Map<string, { count: number; at: number }>()
+  readonly #misses = new Map<string, { count: number; at: number; until: number }>()
 
   constructor(secret: string) {
     this.#digest = digestOf(secret)
   }
 
-  /** True at once, or how long to wait before saying that `token` is wrong. */
-  check(host: string, token: string, now: number): { ok: true } | { ok: false; delayMs: number } {
-    if (timingSafeEqual(digestOf(token), this.#digest)) return { ok: true }
+  /**
+   * Whether `token` is the secret, and how long to wait before saying so. While an address waits to hear that it was
+   * wrong, it waits to hear that it is right too: else no answer at once would mean "wrong", and a guesser need not wait.
+   */
+  check(host: string, token: string, now: number): { ok: boolean; delayMs: number } {
     const before = this.#misses.get(host)
+    if (timingSafeEqual(digestOf(token), this.#digest)) {
+      return { ok: true, delayMs: Math.max(0, (before?.until ?? now) - now) }
+    }
     const count = before && now - before.at < FORGET_MS ? before.count + 1 : 1
+    const delayMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (count - 1))
     this.#misses.delete(host)
-    this.#misses.set(host, { count, at: now })
+    this.#misses.set(host, { count, at: now, until: now + delayMs })
     if (this.#misses.size > MAX_HOSTS) this.#misses.delete(this.#misses.keys().next().value!)
-    return { ok: false, delayMs: Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (count - 1)) }
+    return { ok: false, delayMs }
   }
 }
 

@@ -2,6 +2,8 @@
 import { formatAddress } from "../transport/address.ts"
 import type { Clock, Timer } from "../transport/clock.ts"
 import type { PausablePort, TcpOwner } from "../transport/tcp-port.ts"
+import { encodeError, peekEnvelope } from "./envelope.ts"
+import { MAX_FRAME_BODY, tooLong } from "./frame.ts"
 import { OutputBuffer, SLAB_BYTES } from "./output-buffer.ts"
 
 /** What the owner of a connection hears. */
@@ -55,10 +57,15 @@ export class ClientConnection implements TcpOwner {
     return this.#state === "open"
   }
 
+  /** It is over, and nothing waits any more. */
+  get gone(): boolean {
+    return this.#state === "gone"
+  }
+
   /** Sends an envelope as a frame, at once. */
   send(body: Uint8Array): void {
     if (this.#state !== "open") return
-    this.#output.frame(body)
+    this.#output.frame(fitting(body))
     this.#flush()
   }
 
@@ -72,7 +79,7 @@ export class ClientConnection implements TcpOwner {
   /** Sends an envelope as a frame within a millisecond, with others. */
   gather(body: Uint8Array): void {
     if (this.#state !== "open") return
-    this.#output.frame(body)
+    this.#output.frame(fitting(body))
     this.#flushSoon()
   }
 
@@ -167,4 +174,11 @@ export class ClientConnection implements TcpOwner {
     this.#linger?.cancel()
     this.#output.clear()
   }
+}
+
+/** An envelope, or the error that takes the place of one that no frame holds, as several devices' answers in one may be. */
+function fitting(body: Uint8Array): Uint8Array {
+  if (body.length <= MAX_FRAME_BODY) return body
+  const message = peekEnvelope(body)
+  return encodeError(message?.kind === "v1" ? message.id : undefined, `Cannot answer: ${tooLong(body.length)}`)
 }

@@ -2,24 +2,17 @@
 import type { Clock, Timer } from "../transport/clock.ts"
 import type { PausablePort } from "../transport/tcp-port.ts"
 import { ARM, armName } from "./arm.ts"
-import { AUTH_DEADLINE_MS, type AuthGuard, MAX_ATTEMPTS } from "./auth-guard.ts"
+import type { AuthGuard } from "./auth-guard.ts"
+import { ClientAuth } from "./client-auth.ts"
 import { ClientConnection } from "./client-connection.ts"
+import { ClientReader } from "./client-reader.ts"
 import { encodeError, encodePong, encodeSuccess, encodeUdpRefused, peekEnvelope, type V1Message } from "./envelope.ts"
 import type { ProxyEvent } from "./events.ts"
-import { FrameDecoder } from "./frame.ts"
-import {
-  encodeJsonLine,
-  JsonDecoder,
-  type JsonEnvelope,
-  jsonError,
-  jsonReply,
-  parseJsonEnvelope,
-} from "./json-lines.ts"
+import { encodeJsonLine, type JsonEnvelope, jsonError, jsonReply, parseJsonEnvelope } from "./json-lines.ts"
 import { isJsonWrite, PROXY_ERROR } from "./json-session.ts"
 import { decodePayload } from "./payload.ts"
 import { AuthRequestSchema } from "./proto/lucidac_pb.ts"
 import { isForDevices, WRITES, wantsCache } from "./requests.ts"
-import { sniff } from "./sniff.ts"
 
 /** What a client is made of. */
 export interface ClientOptions {
@@ -58,6 +51,8 @@ const MAX_IN_FLIGHT = 64
 /** Bytes of requests that are held for one client before it is read no further. */
 const MAX_HELD_BYTES = 1 << 20
 const MAX_HELD = 256
+/** Bytes of answers that may wait for a client that has not got the computer before it is read no further. */
+const MAX_REPLY_BYTES = 1 << 20
 
 /** The client. */
 export class Client {
@@ -65,43 +60,68 @@ export class Client {
   readonly connection: ClientConnection
   readonly #options: ClientOptions
   readonly #owner: ClientOwner
-  readonly #decoder = new FrameDecoder()
-  readonly #jsonDecoder = new JsonDecoder()
-  #authenticated: boolean
-  #misses = 0
-  #checking = false
-  #deadline: Timer | undefined
-  #language: "protobuf" | "json" | undefined
-  #first: Uint8Array = new Uint8Array(0)
+  readonly #reader: ClientReader
+  readonly #auth: ClientAuth
   #spoken = false
+  /** It is not read from for now. */
+  #throttled = false
+  #active = false
   #inFlight = 0
   #held: Request[] = []
   #heldBytes = 0
+  /** Held requests are being served. */
+  #serving = false
   /** Why it is being sent away. */
   #farewell: string | undefined
+  #parting: Timer | undefined
 
   constructor(options: ClientOptions, owner: ClientOwner) {
     this.#options = options
     this.#owner = owner
     this.id = options.id
-    this.#authenticated = options.auth === undefined
+    this.#reader = new ClientReader({
+      onLanguage: () => {
+        if (this.#farewell !== undefined) this.#part()
+      },
+      onFrame: (body) => {
+        this.#frame(body)
+        this.#throttle()
+      },
+      onObject: (object) => {
+        this.#object(object)
+        this.#throttle()
+      },
+      onTrouble: (detail) => this.#cutOff(detail),
+      ready: () => this.connection.open && !this.#throttled,
+    })
     this.connection = new ClientConnection(options.port, options.clock, {
-      onBytes: (chunk) => this.#bytes(chunk),
-      onProgress: () => this.#progress(),
-      onGone: (detail) => {
-        this.#deadline?.cancel()
+      onBytes: (chunk) => this.#reader.push(chunk),
+      onProgress: () => {
+        owner.progress(this)
+        this.#throttle()
+      },
+      onGone: (detail) => this.#gone(detail),
+    })
+    this.#auth = new ClientAuth({
+      guard: options.auth,
+      host: this.connection.host,
+      clock: options.clock,
+      admit: () => owner.enter(this),
+      onMiss: () => options.onEvent({ type: "auth-failed", client: this.name }),
+      giveUp: (text, detail) => {
+        this.dismiss(text)
         owner.gone(this, detail)
       },
-    })
-    if (this.#authenticated) return
-    this.#deadline = options.clock.after(AUTH_DEADLINE_MS, () => {
-      this.dismiss(`Authentication required: no token came in ${AUTH_DEADLINE_MS / 1000} s`)
-      owner.gone(this, "it did not authenticate")
     })
   }
 
   get name(): string {
     return this.connection.name
+  }
+
+  /** It has the computer: as much as its buffer holds may wait for it. */
+  activate(): void {
+    this.#active = true
   }
 
   /** A request is on its way to the devices. */
@@ -123,13 +143,15 @@ export class Client {
     this.#throttle()
   }
 
-  /** All held requests, in order, held no more. */
-  takeHeld(): Request[] {
+  /** Gives up all held requests, in order, before anything that has come since is read. */
+  serveHeld(serve: (request: Request) => void): void {
     const held = this.#held
     this.#held = []
     this.#heldBytes = 0
+    this.#serving = true
+    for (const request of held) serve(request)
+    this.#serving = false
     this.#throttle()
-    return held
   }
 
   /** Held requests that need no device, held no more. */
@@ -151,7 +173,7 @@ export class Client {
 
   /** Says something that answers no request. */
   notify(text: string): void {
-    if (this.#language === "json") {
+    if (this.#reader.language === "json") {
       this.connection.sendRaw(encodeJsonLine({ type: "error", code: PROXY_ERROR, error: text }))
     } else this.connection.send(encodeError(undefined, text))
   }
@@ -160,65 +182,37 @@ export class Client {
   dismiss(text: string): void {
     if (this.#farewell !== undefined) return
     this.#farewell = text
-    this.#deadline?.cancel()
-    if (this.#language === undefined) this.#deadline = this.#options.clock.after(SNIFF_MS, () => this.#part())
-    else this.#part()
+    this.#auth.close()
+    if (this.#reader.language === undefined) {
+      this.#parting = this.#options.clock.after(SNIFF_MS, () => this.#part())
+    } else this.#part()
   }
 
   #part(): void {
-    this.#deadline?.cancel()
+    this.#parting?.cancel()
     this.notify(this.#farewell ?? "")
+    this.#reader.close()
     this.connection.finish()
   }
 
-  #bytes(chunk: Uint8Array): void {
-    switch (this.#language) {
-      case undefined:
-        this.#sniff(chunk)
-        break
-      case "protobuf":
-        this.#frames(chunk)
-        break
-      case "json":
-        this.#lines(chunk)
-        break
-    }
+  #gone(detail: string): void {
+    this.#auth.close()
+    this.#parting?.cancel()
+    this.#reader.close()
+    this.#owner.gone(this, detail)
   }
 
-  #sniff(chunk: Uint8Array): void {
-    const bytes = this.#first.length === 0 ? chunk : Buffer.concat([this.#first, chunk])
-    const language = sniff(bytes)
-    if (language === "more") this.#first = bytes.slice()
-    else if (language === "neither") this.#cutOff("its first bytes are of no language that is spoken here")
-    else {
-      this.#language = language
-      this.#first = new Uint8Array(0)
-      if (this.#farewell === undefined) this.#bytes(bytes)
-      else this.#part()
-    }
+  /** It speaks another language: a browser's request, say, must not get a second chance. */
+  #cutOff(detail: string): void {
+    this.#options.onEvent({ type: "client-refused", client: this.name, detail })
+    this.connection.abort()
+    this.#gone(detail)
   }
 
-  #frames(chunk: Uint8Array): void {
-    const error = this.#decoder.push(chunk, (body) => {
-      this.#frame(body)
-      return this.connection.open
-    })
-    if (!error) return
-    this.#cutOff(
-      error.code === "frame-too-long"
-        ? `it announced a message of ${error.length} bytes: expected at most ${error.limit}`
-        : "it sent no frame of this protocol",
-    )
-  }
-
-  #lines(chunk: Uint8Array): void {
-    const error = this.#jsonDecoder.push(chunk, (object) => {
-      const envelope = parseJsonEnvelope(object)
-      if (envelope) this.#json(envelope, object.length)
-      else if (!this.#spoken) this.#cutOff("its first line is no request")
-      return this.connection.open
-    })
-    if (error) this.#cutOff(`it sent a line of more than ${error.limit} bytes`)
+  #object(object: Uint8Array): void {
+    const envelope = parseJsonEnvelope(object)
+    if (envelope) this.#json(envelope, object.length)
+    else if (!this.#spoken) this.#cutOff("its first line is no request")
   }
 
   #json(envelope: JsonEnvelope, bytes: number): void {
@@ -227,7 +221,7 @@ export class Client {
     const request: Request = { language: "json", envelope, bytes }
     const { type } = envelope
     this.#options.onEvent({ type: "message", from: this.name, to: "the proxy", kind: type })
-    if (!this.#authenticated) this.#jsonAuth(request, envelope)
+    if (!this.#auth.known) this.#jsonLogin(request, envelope)
     else if (type === "ping") {
       this.connection.sendRaw(jsonReply(envelope, { micros: Math.floor(this.#options.clock.now() * 1000) }))
     } else if (isJsonWrite(type) && !this.#options.allowWrites) {
@@ -237,23 +231,16 @@ export class Client {
   }
 
   /** Programs of this generation can send a password: the secret is one. */
-  #jsonAuth(request: Request, { type, msg }: JsonEnvelope): void {
+  #jsonLogin(request: Request, envelope: JsonEnvelope): void {
+    const { type, msg } = envelope
     if (type !== "login") {
       this.fail(request, "Authentication required: log in with the secret as the password")
       return
     }
-    this.#checkSecret(typeof msg.password === "string" ? msg.password : "", {
-      ok: () => this.connection.sendRaw(jsonReply((request as { envelope: JsonEnvelope }).envelope)),
+    this.#auth.check(typeof msg.password === "string" ? msg.password : "", {
+      ok: () => this.connection.sendRaw(jsonReply(envelope)),
       failed: () => this.fail(request, "Authentication failed"),
     })
-  }
-
-  /** It speaks another language: a browser's request, say, must not get a second chance. */
-  #cutOff(detail: string): void {
-    this.#options.onEvent({ type: "client-refused", client: this.name, detail })
-    this.#deadline?.cancel()
-    this.connection.abort()
-    this.#owner.gone(this, detail)
   }
 
   #frame(body: Uint8Array): void {
@@ -277,8 +264,8 @@ export class Client {
     this.#options.onEvent({ type: "message", from: this.name, to: "the proxy", kind: armName(arm) })
     if (arm === ARM.ping) {
       this.connection.send(this.#pong())
-    } else if (arm === ARM.auth) this.#auth(message)
-    else if (!this.#authenticated) this.connection.send(encodeError(id, "Authentication required"))
+    } else if (arm === ARM.auth) this.#authenticate(message)
+    else if (!this.#auth.known) this.connection.send(encodeError(id, "Authentication required"))
     else if (arm === ARM.udpDataStreaming) {
       this.connection.send(encodeUdpRefused(id, "The proxy sends samples by TCP"))
     } else if (WRITES.has(arm) && !this.#options.allowWrites) {
@@ -295,53 +282,27 @@ export class Client {
     }
   }
 
-  #auth(message: V1Message): void {
+  #authenticate(message: V1Message): void {
     const token = decodePayload(AuthRequestSchema, message.payload)?.kind
-    this.#checkSecret(token?.case === "bearer" ? token.value.token : "", {
+    this.#auth.check(token?.case === "bearer" ? token.value.token : "", {
       ok: () => this.connection.send(encodeSuccess(message.id)),
       failed: () => this.connection.send(encodeError(message.id, "Authentication failed")),
     })
   }
 
-  #checkSecret(token: string, say: { ok: () => void; failed: () => void }): void {
-    const { auth, clock, onEvent } = this.#options
-    if (!auth || this.#authenticated) {
-      say.ok()
-      return
-    }
-    // Guesses in a row without waiting for the verdict are none.
-    if (this.#checking) return
-    const verdict = auth.check(this.connection.host, token, clock.now())
-    if (verdict.ok) {
-      this.#deadline?.cancel()
-      this.#authenticated = true
-      if (this.#owner.enter(this)) say.ok()
-      return
-    }
-    onEvent({ type: "auth-failed", client: this.name })
-    this.#misses++
-    const last = this.#misses >= MAX_ATTEMPTS
-    this.#checking = true
-    clock.after(verdict.delayMs, () => {
-      this.#checking = false
-      if (!this.connection.open) return
-      say.failed()
-      if (last) {
-        this.dismiss(`Authentication failed ${MAX_ATTEMPTS} times`)
-        this.#owner.gone(this, "it did not know the secret")
-      }
-    })
-  }
-
-  #progress(): void {
-    this.#owner.progress(this)
-    this.#throttle()
-  }
-
   #throttle(): void {
-    const tooMuch = this.#inFlight >= MAX_IN_FLIGHT || this.#heldBytes > MAX_HELD_BYTES || this.#held.length >= MAX_HELD
-    if (tooMuch || this.connection.backlog > this.#options.bufferBytes) this.connection.pause()
-    else this.connection.resume()
+    const backlogLimit = this.#active ? this.#options.bufferBytes : MAX_REPLY_BYTES
+    this.#throttled =
+      this.#serving ||
+      this.#inFlight >= MAX_IN_FLIGHT ||
+      this.#heldBytes > MAX_HELD_BYTES ||
+      this.#held.length >= MAX_HELD ||
+      this.connection.backlog > backlogLimit
+    if (this.#throttled) this.connection.pause()
+    else {
+      this.connection.resume()
+      this.#reader.read()
+    }
   }
 }
 

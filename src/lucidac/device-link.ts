@@ -1,10 +1,11 @@
 /** One control connection to a device: requests with ids of our own, their answers, and what comes unasked. */
 import type { Clock } from "../transport/clock.ts"
 import type { PausablePort } from "../transport/tcp-port.ts"
+import { ARM } from "./arm.ts"
 import { DevicePort } from "./device-port.ts"
 import { encodePing, peekEnvelope, type V1Message } from "./envelope.ts"
-import { FrameDecoder } from "./frame.ts"
-import type { NoAnswer } from "./pending-requests.ts"
+import { FrameDecoder, MAX_FRAME_BODY, tooLong } from "./frame.ts"
+import { isOurs, type NoAnswer } from "./pending-requests.ts"
 
 /** An answer, or why there is none. */
 export type DeviceReply = { readonly ok: true; readonly message: V1Message } | NoAnswer
@@ -30,7 +31,11 @@ export class DeviceLink extends DevicePort<{ readonly ok: true; readonly message
 
   /** Sends the envelope that `encode` makes with a fresh id; `done` is called once. */
   request(encode: (id: string) => Uint8Array, timeoutMs: number, done: (reply: DeviceReply) => void): void {
-    this.ask("", timeoutMs, done, (id) => this.send((output) => output.frame(encode(id))))
+    this.ask("", timeoutMs, done, (id) => {
+      const body = encode(id)
+      if (body.length <= MAX_FRAME_BODY) this.send((output) => output.frame(body))
+      else this.requests.take(id)?.({ ok: false, text: tooLong(body.length) })
+    })
   }
 
   /** Asks for a sign of life; the answer has no id, so any sign is one. */
@@ -68,7 +73,8 @@ export class DeviceLink extends DevicePort<{ readonly ok: true; readonly message
     if (message?.kind !== "v1") return
     const done = this.requests.take(message.id)
     if (!done) {
-      this.#owner.onMessage(message)
+      // An error after its time is nobody's; runs are told apart by their own ids.
+      if (message.arm !== ARM.error || !isOurs(message.id)) this.#owner.onMessage(message)
       return
     }
     // An answer may wait for others': it must not be a view of what was read.

@@ -66,6 +66,7 @@ function partyOf(event: ProxyEvent): string | undefined {
     case "refused-write":
     case "run-begun":
     case "run-over":
+    case "dropped":
       return `${event.type} ${peerHost(event.client)}`
     case "device-failed":
     case "device-lost":

@@ -24,6 +24,7 @@ export type ProxyEvent =
   | { type: "run-foreign"; device: string; run: string; chunks: number }
   | { type: "lost"; client: string; run: string; carrier: string; count: number; cause: "gap" | "full" }
   | { type: "held-back"; client: string; bytes: number; device: string }
+  | { type: "dropped"; client: string; device: string }
   | { type: "message"; from: string; to: string; kind: string }
 
 /** The line of an event. */
@@ -92,6 +93,11 @@ export function eventLine(event: ProxyEvent): { level: Level; text: string } {
       return {
         level: "warn",
         text: `${event.client} reads too slowly, ${event.bytes} bytes wait: holding ${event.device} back`,
+      }
+    case "dropped":
+      return {
+        level: "warn",
+        text: `Dropped a message of ${event.device}: ${event.client} reads nothing and its buffer is more than full`,
       }
     case "message":
       return { level: "debug", text: `${event.from} -> ${event.to}: ${event.kind}` }

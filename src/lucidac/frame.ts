@@ -6,6 +6,7 @@ export const MAX_FRAME_BODY = 262_084
 const MAX_VARINT = 10
 /** First buffer for a body that comes in pieces; it doubles as the body comes, so that announcing costs nothing. */
 const FIRST_BUFFER = 4096
+const NO_BYTES = new Uint8Array(0)
 
 /** Why a stream cannot be read further. */
 export type FrameError =
@@ -15,13 +16,19 @@ export type FrameError =
 /** The frame that carries `body`. Throws RangeError above 262,084 bytes. */
 export function encodeFrame(body: Uint8Array): Uint8Array {
   if (body.length > MAX_FRAME_BODY) {
-    throw new RangeError(`Cannot frame a message of ${body.length} bytes: expected at most ${MAX_FRAME_BODY}`)
+    throw new RangeError(tooLong(body.length))
   }
   const header = varintLength(body.length)
   const frame = new Uint8Array(header + body.length)
   writeVarint(frame, 0, body.length)
   frame.set(body, header)
   return frame
+}
+
+/** The words for a message that no frame holds. */
+export function tooLong(bytes: number): string {
+  const [length, limit] = [bytes, MAX_FRAME_BODY].map((number) => number.toLocaleString("en-US"))
+  return `a message of ${length} bytes does not fit into a frame: expected at most ${limit}`
 }
 
 /** Bytes of the varint of a number below 2^32. */
@@ -52,6 +59,8 @@ export class FrameDecoder {
   #body: Uint8Array = new Uint8Array(0)
   #filled = 0
   #error: FrameError | undefined
+  /** What `emit` stopped before in the last `push`, a view of its chunk: the next `push` is to begin with it. */
+  rest: Uint8Array = NO_BYTES
 
   constructor(limit = MAX_FRAME_BODY) {
     this.#limit = limit
@@ -64,10 +73,11 @@ export class FrameDecoder {
 
   /**
    * Calls `emit` with each complete envelope; it may be a view of `chunk`, so whoever keeps it for long copies it. After
-   * an error every call returns that error. `emit` may return false to stop: the rest of `chunk` is then forgotten.
+   * an error every call returns that error. `emit` may return false to stop: the rest of `chunk` is then in `rest`.
    */
   push(chunk: Uint8Array, emit: (body: Uint8Array) => unknown): FrameError | undefined {
     if (this.#error) return this.#error
+    this.rest = NO_BYTES
     let at = 0
     while (at < chunk.length) {
       if (!this.#inBody) {
@@ -92,7 +102,10 @@ export class FrameDecoder {
         body = this.#body.subarray(0, this.#filled)
       }
       this.#reset()
-      if (emit(body) === false) return undefined
+      if (emit(body) === false) {
+        this.rest = chunk.subarray(at)
+        return undefined
+      }
     }
     return undefined
   }

@@ -14,6 +14,7 @@ const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const NEWLINE = 0x0a
 const FIRST_BUFFER = 4096
+const NO_BYTES = new Uint8Array(0)
 
 /**
  * Cuts a stream into JSON objects, as the devices do: by their braces, so that the end of line may be missing. What is
@@ -30,6 +31,8 @@ export class JsonDecoder {
   #kept: Uint8Array = new Uint8Array(0)
   #filled = 0
   #error: JsonStreamError | undefined
+  /** What `emit` stopped before in the last `push`, a view of its chunk: the next `push` is to begin with it. */
+  rest: Uint8Array = NO_BYTES
 
   constructor(limit = MAX_JSON_BYTES) {
     this.#limit = limit
@@ -42,10 +45,11 @@ export class JsonDecoder {
 
   /**
    * Calls `emit` with the bytes of each object, without its end of line; they may be a view of `chunk`. `emit` may
-   * return false to stop: the rest of `chunk` is then forgotten. After an error every call returns that error.
+   * return false to stop: the rest of `chunk` is then in `rest`. After an error every call returns that error.
    */
   push(chunk: Uint8Array, emit: (object: Uint8Array) => unknown): JsonStreamError | undefined {
     if (this.#error) return this.#error
+    this.rest = NO_BYTES
     let start = 0
     for (let at = 0; at < chunk.length; at++) {
       const byte = chunk[at]!
@@ -76,7 +80,10 @@ export class JsonDecoder {
       else if ((byte === BRACE_CLOSE || byte === BRACKET_CLOSE) && --this.#depth === 0) {
         const object = this.#whole(chunk.subarray(start, at + 1))
         if (!object) return this.#error
-        if (emit(object) === false) return undefined
+        if (emit(object) === false) {
+          this.rest = chunk.subarray(at + 1)
+          return undefined
+        }
       }
     }
     if (this.#depth > 0) this.#keep(chunk.subarray(start))

@@ -11,10 +11,16 @@ const MAX_RUNS = 64
 /** A repeated run says DONE each time, so only the DONE after it was stopped is its end. */
 type RunPhase = "once" | "repeated" | "ended"
 
+/** One run, and the devices that have not said that they are done. */
+interface Run {
+  phase: RunPhase
+  readonly pending: Set<unknown>
+}
+
 /** The runs of one client. */
 export class JsonRunFilter {
   /** Ids in the order in which they were started. */
-  readonly #runs = new Map<string, RunPhase>()
+  readonly #runs = new Map<string, Run>()
   readonly #newId: () => string
 
   /** `newId` makes ids of 36 characters, such as crypto.randomUUID. */
@@ -24,24 +30,24 @@ export class JsonRunFilter {
 
   /** Ids of the runs that have not ended. */
   get active(): readonly string[] {
-    return [...this.#runs].flatMap(([id, phase]) => (phase === "ended" ? [] : [id]))
+    return [...this.#runs].flatMap(([id, { phase }]) => (phase === "ended" ? [] : [id]))
   }
 
   /**
-   * Takes note of a request on its way to the device. Returns the fields to send instead where a run has no id of its
+   * Takes note of a request on its way to `devices` (whatever tells them apart). Returns the fields to send instead where a run has no id of its
    * own: a placeholder's messages could be anybody's.
    */
-  request(request: JsonEnvelope): Readonly<Record<string, unknown>> | undefined {
+  request(request: JsonEnvelope, devices: readonly unknown[]): Readonly<Record<string, unknown>> | undefined {
     const { type, msg } = request
     if (type === "stop_run" || (type === "start_run" && msg.end_repetitive === true)) this.#endRepeated()
     if (type !== "start_run") return undefined
     const phase = (msg.config as { repetitive?: unknown } | undefined)?.repetitive === true ? "repeated" : "once"
     if (typeof msg.id === "string" && msg.id.length === RUN_ID_LENGTH) {
-      this.#add(msg.id, phase)
+      this.#add(msg.id, phase, devices)
       return undefined
     }
     const own = this.#newId()
-    this.#add(own, phase)
+    this.#add(own, phase, devices)
     return { ...request.fields, msg: { ...request.msg, id: own } }
   }
 
@@ -51,29 +57,30 @@ export class JsonRunFilter {
   }
 
   /**
-   * Whether this client is to have a message that nobody asked for. Those of runs go to whoever started them, also after
+   * Whether this client is to have a message of `device` that nobody asked for. Those of runs go to whoever started them, also after
    * their end, as the last samples may come behind it; the rest (the device's log) to everybody.
    */
-  accepts(message: JsonEnvelope): boolean {
+  accepts(message: JsonEnvelope, device: unknown): boolean {
     if (!RUN_TYPES.has(message.type)) return true
     const { id, new: state } = message.msg
-    const phase = typeof id === "string" ? this.#runs.get(id) : undefined
-    if (phase === undefined) return false
-    const ends = state === "ERROR" || (state === "DONE" && phase === "once")
-    if (message.type === "run_state_change" && ends) this.#runs.set(id as string, "ended")
+    const run = typeof id === "string" ? this.#runs.get(id) : undefined
+    if (run === undefined) return false
+    if (message.type !== "run_state_change") return true
+    if (state === "DONE" && run.phase === "once") run.pending.delete(device)
+    if (state === "ERROR" || run.pending.size === 0) run.phase = "ended"
     return true
   }
 
   #endRepeated(): void {
-    for (const [id, phase] of this.#runs) if (phase === "repeated") this.#runs.set(id, "once")
+    for (const run of this.#runs.values()) if (run.phase === "repeated") run.phase = "once"
   }
 
-  #add(id: string, phase: RunPhase): void {
+  #add(id: string, phase: RunPhase, devices: readonly unknown[]): void {
     // The oldest that has ended, else the oldest.
     if (this.#runs.size >= MAX_RUNS) {
-      const ended = [...this.#runs].find(([, each]) => each === "ended")?.[0] ?? this.#runs.keys().next().value
+      const ended = [...this.#runs].find(([, each]) => each.phase === "ended")?.[0] ?? this.#runs.keys().next().value
       if (ended !== undefined) this.#runs.delete(ended)
     }
-    this.#runs.set(id, phase)
+    this.#runs.set(id, { phase, pending: new Set(devices) })
   }
 }

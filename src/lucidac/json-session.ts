@@ -14,7 +14,8 @@ export interface JsonSessionOptions {
   readonly client: ClientConnection
   /** Those of the older generation that are there. */
   readonly backends: () => readonly Backend[]
-  readonly bufferBytes: number
+  /** Bytes that may wait for the client now. */
+  readonly bufferBytes: () => number
   readonly now: () => number
   readonly newRunId: () => string
   readonly onEvent: (event: ProxyEvent) => void
@@ -28,8 +29,6 @@ export const PROXY_ERROR = -1
 const BY_ENTITY: ReadonlySet<string> = new Set(["set_circuit", "get_circuit"])
 /** Types that make the connection somebody's: it is not handed on. */
 const PERSONAL: ReadonlySet<string> = new Set(["login", "lock_acquire"])
-/** Longest start that may wait while the client does not read. */
-const MAX_EARLY_BYTES = 8 << 20
 
 /** Types that change a device for good. */
 export function isJsonWrite(type: string): boolean {
@@ -79,7 +78,7 @@ export class JsonSession {
       return
     }
     if (PERSONAL.has(request.type)) this.#personal = true
-    const fields = { ...(this.#filter.request(request) ?? request.fields), type: request.type }
+    const fields = { ...(this.#filter.request(request, asked) ?? request.fields), type: request.type }
     if (request.type === "start_run") this.#begin(request)
     const replies: JsonDeviceReply[] = []
     let left = asked.length
@@ -97,15 +96,15 @@ export class JsonSession {
 
   /** What a device says unasked. */
   message(backend: Backend, envelope: JsonEnvelope, object: Uint8Array): boolean {
-    if (!this.#filter.accepts(envelope)) return false
+    if (!this.#filter.accepts(envelope, backend)) return false
     const { client, bufferBytes } = this.#options
     if (envelope.type === "run_data") this.#chunks++
     const line = jsonLine(object)
-    if (this.#starting > 0 && this.#earlyBytes + line.length <= MAX_EARLY_BYTES) {
+    if (this.#starting > 0) {
       this.#early.push(line)
       this.#earlyBytes += line.length
     } else client.gatherRaw(line)
-    if (client.backlog > bufferBytes && !this.#held.has(backend) && backend.pause()) {
+    if (client.backlog + this.#earlyBytes > bufferBytes() && !this.#held.has(backend) && backend.pause()) {
       this.#held.add(backend)
       this.#options.onEvent({
         type: "held-back",
@@ -120,17 +119,24 @@ export class JsonSession {
 
   /** The client has read some: devices that were held back go on. */
   progress(): void {
-    if (this.#held.size === 0 || this.#options.client.backlog > this.#options.bufferBytes / 2) return
+    if (
+      this.#held.size === 0 ||
+      this.#options.client.backlog + this.#earlyBytes > Math.max(0, this.#options.bufferBytes() / 2)
+    )
+      return
     for (const backend of this.#held) backend.resume()
     this.#held.clear()
   }
 
-  /** The client is gone: `done` once the devices have stopped its runs. True if there were any. */
-  close(done: () => void): boolean {
+  /** The client is gone: `done` once the devices have stopped its runs. */
+  close(done: () => void): void {
     for (const backend of this.#held) backend.resume()
     this.#held.clear()
     const backends = this.#options.backends()
-    if (!this.busy || backends.length === 0) return false
+    if (!this.busy || backends.length === 0) {
+      done()
+      return
+    }
     let left = backends.length
     for (const backend of backends) {
       // Runs that wait at the device for their turn begin as the one before them is stopped.
@@ -139,7 +145,6 @@ export class JsonSession {
         if (--left === 0) done()
       })
     }
-    return true
   }
 
   #asked({ type, msg }: JsonEnvelope, backends: readonly Backend[]): readonly Backend[] | string {

@@ -15,6 +15,14 @@ interface Pending<Answer> {
   readonly timer: Timer
 }
 
+/** What ids of ours begin with. */
+const OUR_IDS = "relay-"
+
+/** Whether an id is one of ours: what bears it and is awaited no more has come after its time. */
+export function isOurs(id: string | undefined): boolean {
+  return id?.startsWith(OUR_IDS) ?? false
+}
+
 /** Those of one connection. */
 export class PendingRequests<Answer> {
   readonly #clock: Clock
@@ -31,7 +39,7 @@ export class PendingRequests<Answer> {
 
   /** A fresh id; `done` is called once, with a `NoAnswer` after `timeoutMs`. `about` is what it may be found by. */
   add(about: string, timeoutMs: number, done: (answer: Answer | NoAnswer) => void): string {
-    const id = `relay-${this.#next++}`
+    const id = `${OUR_IDS}${this.#next++}`
     const timer = this.#clock.after(timeoutMs, () => {
       this.#pending.delete(id)
       done({ ok: false, text: `no answer in ${timeoutMs / 1000} s`, timedOut: true })
@@ -47,7 +55,7 @@ export class PendingRequests<Answer> {
   }
 
   /** Takes the request with this id out; undefined if there is none. */
-  take(id: string | undefined): ((answer: Answer) => void) | undefined {
+  take(id: string | undefined): ((answer: Answer | NoAnswer) => void) | undefined {
     const pending = id === undefined ? undefined : this.#pending.get(id)
     if (!pending) return undefined
     this.#pending.delete(id!)

@@ -1,52 +1,31 @@
 /** The proxy: clients come to it as to a device, it gives one after the other all of the devices behind it. */
-import type { Address } from "../transport/address.ts"
 import { type Clock, every, type Timer } from "../transport/clock.ts"
 import type { Random } from "../transport/random.ts"
 import type { PausablePort, TcpOwner } from "../transport/tcp-port.ts"
 import { ARM } from "./arm.ts"
 import type { AuthGuard } from "./auth-guard.ts"
-import { Backend, type DeviceNetwork } from "./backend.ts"
+import type { Backend, DeviceNetwork } from "./backend.ts"
 import { Client, type Request } from "./client.ts"
-import { LINGER_MS } from "./client-connection.ts"
-import { encodeError, encodeV1, peekEnvelope, type V1Message } from "./envelope.ts"
+import { type ClientConnection, LINGER_MS } from "./client-connection.ts"
+import { type AssemblyOptions, DeviceAssembly } from "./device-assembly.ts"
+import { encodeV1, type V1Message } from "./envelope.ts"
 import type { ProxyEvent } from "./events.ts"
-import type { CarrierLocation, ExtractWire } from "./extract.ts"
-import { encodeReset, REQUEST_TIMEOUT_MS } from "./greet-device.ts"
 import { type JsonEnvelope, jsonReply } from "./json-lines.ts"
-import { JsonSession, mergedEntities } from "./json-session.ts"
-import { decodePayload } from "./payload.ts"
-import { StartRunCommandSchema } from "./proto/lucidac_pb.ts"
-import { type Answer, type Assembly, answerFromCache, askMany, serveRequest } from "./requests.ts"
-import { RouteTable } from "./route-table.ts"
-import { RunDesk } from "./run-desk.ts"
+import { mergedEntities } from "./json-session.ts"
+import { answerFromCache } from "./requests.ts"
+import type { Placed } from "./run-desk.ts"
 import { peekRunData } from "./run-header.ts"
+import { Session } from "./session.ts"
 import { type QueueAction, type QueueLimits, SessionQueue } from "./session-queue.ts"
 
-/** One device of the backend list. */
-export interface ListedBackend {
-  readonly address: Address
-  readonly location: CarrierLocation | undefined
-}
-
-/** One end of a wire of the backend list, by its carrier line. */
-export interface ListedWireEnd {
-  readonly backend: number
-  readonly pin: number | string
-}
-
 /** What a proxy is to do. */
-export interface ProxyOptions {
-  readonly backends: readonly ListedBackend[]
-  readonly wires: readonly { readonly source: ListedWireEnd; readonly target: ListedWireEnd }[]
+export interface ProxyOptions extends AssemblyOptions {
   readonly limits: QueueLimits
   /** Bytes of samples that may wait for a client. */
   readonly bufferBytes: number
-  /** Nobody is served unless all devices are there, or one suffices. */
-  readonly require: "all" | "any"
   /** Present if clients must show a secret. */
   readonly auth: AuthGuard | undefined
   readonly allowWrites: boolean
-  readonly noUdp: boolean
 }
 
 /** What it works with. */
@@ -61,21 +40,22 @@ export interface ProxyContext {
 const MAX_STRANGERS = 32
 /** Clients that are told within a second why they are refused; the rest are just closed. */
 const MAX_REFUSED = 64
+/** What devices say of runs. */
+const OF_RUNS: ReadonlySet<number> = new Set<number>([ARM.runData, ARM.runDataEnd, ARM.runStateChange])
 /** How often idle times, losses and overdue runs are looked at. */
 const TICK_MS = 100
-/** A stopped device's word is awaited for so long before the next client gets it. */
-const STOP_LIMIT_MS = 1_000
 
 /** The proxy, without its sockets. */
-export class DeviceProxy implements Assembly {
-  readonly backends: readonly Backend[]
+export class DeviceProxy {
+  readonly #assembly: DeviceAssembly
   readonly #options: ProxyOptions
   readonly #context: ProxyContext
   readonly #queue: SessionQueue
   readonly #clients = new Map<number, Client>()
-  #desk: RunDesk | undefined
-  #json: JsonSession | undefined
-  #routes: RouteTable
+  /** Of the client that has the computer. */
+  #session: Session | undefined
+  /** Clients on their way out, which still read what waits for them. */
+  readonly #parting = new Set<ClientConnection>()
   #nextId = 1
   #cleaning = false
   #refused = 0
@@ -89,35 +69,20 @@ export class DeviceProxy implements Assembly {
     this.#context = context
     this.#queue = new SessionQueue(options.limits)
     const { clock, random, network, onEvent } = context
-    this.backends = options.backends.map(
-      ({ address, location }, index) =>
-        new Backend({
-          address,
-          location,
-          noUdp: options.noUdp,
-          clock,
-          random,
-          network,
-          onEvent,
-          onChange: (backend, lost) => this.#changed({ index, backend }, lost),
-          onMessage: (backend, message) => this.#fromDevice({ index, backend }, message),
-          onJson: (backend, envelope, object) => this.#fromJsonDevice(backend, envelope, object),
-        }),
-    )
-    this.#routes = new RouteTable([])
+    this.#assembly = new DeviceAssembly(options, {
+      clock,
+      random,
+      network,
+      onEvent,
+      onChange: (placed, lost) => this.#changed(placed, lost),
+      onMessage: (placed, message) => this.#fromDevice(placed, message),
+      onJson: (backend, envelope, object) => this.#fromJsonDevice(backend, envelope, object),
+    })
     this.#ticker = every(clock, TICK_MS, () => this.#tick())
   }
 
-  get routes(): RouteTable {
-    return this.#routes
-  }
-
-  /** The wires between carriers that have told who they are. */
-  get wires(): readonly ExtractWire[] {
-    const end = ({ backend, pin }: ListedWireEnd) => ({ carrier: this.backends[backend]?.carriers[0] ?? "", pin })
-    return this.#options.wires
-      .map(({ source, target }) => ({ source: end(source), target: end(target) }))
-      .filter(({ source, target }) => source.carrier !== "" && target.carrier !== "")
+  get backends(): readonly Backend[] {
+    return this.#assembly.backends
   }
 
   /** Clients connected now. */
@@ -125,17 +90,34 @@ export class DeviceProxy implements Assembly {
     return this.#clients.size
   }
 
-  /** Begins to connect to the devices, all at once. */
-  start(): void {
-    for (const backend of this.backends) backend.start()
+  /** Bytes that wait for clients to read. */
+  get waitingBytes(): number {
+    let bytes = this.#partingBytes
+    for (const { connection } of this.#clients.values()) bytes += connection.backlog
+    return bytes
   }
 
-  /** Ends everything. */
+  get #partingBytes(): number {
+    let bytes = 0
+    for (const connection of this.#parting) {
+      bytes += connection.backlog
+      if (connection.gone) this.#parting.delete(connection)
+    }
+    return bytes
+  }
+
+  /** Begins to connect to the devices, all at once. */
+  start(): void {
+    this.#assembly.start()
+  }
+
+  /** Ends everything: runs are stopped, clients told why. */
   close(reason = "the proxy ends"): void {
     this.#closed = true
     this.#ticker.cancel()
+    this.#session?.close(() => {})
     for (const client of [...this.#clients.values()]) client.dismiss(`Released: ${reason}`)
-    for (const backend of this.backends) backend.close()
+    this.#assembly.close()
   }
 
   /** A client has connected. */
@@ -194,28 +176,16 @@ export class DeviceProxy implements Assembly {
 
   /** What needs no device, as long as there is something to answer it with. */
   #cached(client: Client, request: Request): boolean {
-    if (!this.#available() || this.#strange(request) !== undefined) return false
-    if (request.language === "protobuf") client.connection.send(answerFromCache(this, request.message))
+    const assembly = this.#assembly
+    if (!assembly.available || assembly.strangeTo(request.language) !== undefined) return false
+    if (request.language === "protobuf") client.connection.send(answerFromCache(assembly, request.message))
     else {
-      const entities = mergedEntities(this.#present("json"))
+      const entities = mergedEntities(assembly.present("json"))
       // A device that wants a login first has told nothing: it is asked again by who has logged in.
       if (Object.keys(entities).length === 0) return false
       client.connection.sendRaw(jsonReply(request.envelope, { entities }))
     }
     return true
-  }
-
-  #present(language: "protobuf" | "json"): Backend[] {
-    return this.backends.filter((backend) => backend.up && backend.language === language)
-  }
-
-  /** Why devices cannot understand a client: they are of the other generation. */
-  #strange({ language }: Request): string | undefined {
-    const other = this.backends.find((backend) => backend.up && backend.language !== language)
-    if (!other) return undefined
-    return language === "json"
-      ? `${other.name} speaks the newer protocol, protobuf; this client speaks JSON lines: use pybrid with it`
-      : `${other.name} speaks the older protocol of JSON lines; this client speaks protobuf: use lucipy with it`
   }
 
   #request(client: Client, request: Request): void {
@@ -238,96 +208,27 @@ export class DeviceProxy implements Assembly {
     return active === undefined ? undefined : this.#clients.get(active)?.name
   }
 
-  #available(): boolean {
-    if (this.#options.require === "any") return this.backends.some(({ up }) => up)
-    return this.backends.every(({ up }) => up)
-  }
-
   #serve(client: Client, request: Request): void {
-    const refusal = this.#available() ? this.#strange(request) : this.#missingText()
+    const assembly = this.#assembly
+    const refusal = assembly.available ? assembly.strangeTo(request.language) : assembly.missingText
     if (refusal !== undefined) {
       client.fail(request, refusal)
       return
     }
-    client.begun()
-    if (request.language === "json") {
-      this.#jsonSessionOf(client).serve(request.envelope, () => client.answered())
-      return
-    }
-    const { message } = request
-    const answer: Answer = (body) => {
-      client.answered()
-      client.connection.send(body)
-    }
-    if (message.arm === ARM.startRun) this.#startRun(client, message, answer)
-    else serveRequest(this, message, answer)
-  }
-
-  #startRun(client: Client, message: V1Message, answer: Answer): void {
-    const desk = this.#desk
-    const command = decodePayload(StartRunCommandSchema, message.payload)
-    const there = [...this.backends.keys()].filter((index) => this.backends[index]!.up)
-    if (!command || !desk) {
-      answer(encodeError(message.id, "Cannot read the run"))
-      return
-    }
-    const begun = desk.begin(command, there)
-    if (!begun.ok) {
-      answer(encodeError(message.id, begun.text))
-      return
-    }
-    for (const backend of this.backends) backend.busy = true
-    serveRequest(this, message, (body) => {
-      client.answered()
-      const said = peekEnvelope(body)
-      if (said?.kind === "v1" && said.arm === ARM.startRunResponse) desk.accepted(begun.run, body)
-      else desk.refused(begun.run, body)
-    })
-  }
-
-  /** Made with the first request: only then the client's language is known. */
-  #jsonSessionOf(client: Client): JsonSession {
-    const { clock, onEvent } = this.#context
-    this.#json ??= new JsonSession({
-      client: client.connection,
-      backends: () => this.#present("json"),
-      bufferBytes: this.#options.bufferBytes,
-      now: () => clock.now(),
-      newRunId: () => crypto.randomUUID(),
-      onEvent,
-      onBusy: (until) => {
-        this.#queue.running(client.id, until, this.#now)
-        const busy = this.#json?.busy ?? false
-        for (const backend of this.backends) backend.busy = busy
-      },
-    })
-    return this.#json
+    this.#session?.serve(request)
   }
 
   #fromJsonDevice(backend: Backend, envelope: JsonEnvelope, object: Uint8Array): void {
-    const { active } = this.#queue
-    if (active !== undefined && this.#json?.message(backend, envelope, object)) this.#queue.traffic(active, this.#now)
+    const session = this.#session
+    if (session?.jsonMessage(backend, envelope, object)) this.#queue.traffic(session.client.id, this.#now)
     else if (envelope.msg.id !== undefined) this.#foreign(backend, String(envelope.msg.id))
   }
 
-  #fromDevice(placed: { index: number; backend: Backend }, message: V1Message): void {
-    const { active } = this.#queue
-    const client = active === undefined ? undefined : this.#clients.get(active)
-    switch (message.arm) {
-      case ARM.runData:
-      case ARM.runDataEnd:
-        if (client && this.#desk?.samples(placed, message, message.arm === ARM.runDataEnd)) {
-          this.#queue.traffic(client.id, this.#now)
-        } else this.#foreign(placed.backend, peekRunData(message.payload)?.runId ?? "")
-        return
-      case ARM.runStateChange:
-        if (client && this.#desk?.stateChange(placed, message)) this.#queue.traffic(client.id, this.#now)
-        else this.#foreign(placed.backend, peekRunData(message.payload)?.runId ?? "")
-        return
-      case ARM.error:
-        client?.connection.send(message.body)
-        return
-      default:
+  #fromDevice(placed: Placed, message: V1Message): void {
+    const session = this.#session
+    if (session?.message(placed, message)) this.#queue.traffic(session.client.id, this.#now)
+    else if (OF_RUNS.has(message.arm)) {
+      this.#foreign(placed.backend, peekRunData(message.payload)?.runId ?? "")
     }
   }
 
@@ -338,27 +239,21 @@ export class DeviceProxy implements Assembly {
     this.#context.onEvent({ type: "run-foreign", device: backend.name, run, chunks: 1 })
   }
 
-  #changed(placed: { index: number; backend: Backend }, lost: string | undefined): void {
+  #changed(placed: Placed, lost: string | undefined): void {
     if (this.#closed) return
-    this.#routes = new RouteTable(this.backends.map(({ up, specification }) => (up ? specification : undefined)))
-    for (const { carrier, kept, ignored } of this.#routes.duplicates) {
-      const name = (index: number) => this.backends[index]!.name
-      this.#context.onEvent({ type: "duplicate-carrier", carrier, kept: name(kept), ignored: name(ignored) })
-    }
-    const { active } = this.#queue
-    const client = active === undefined ? undefined : this.#clients.get(active)
-    if (lost !== undefined && client) {
+    const session = this.#session
+    if (lost !== undefined && session) {
       const { backend } = placed
-      this.#desk?.withdrawn(placed)
+      session.withdrawn(placed)
       const carrier = backend.carriers[0] ? ` (carrier ${backend.carriers[0]})` : ""
       const text = `Cluster degraded: lost ${backend.name}${carrier}: ${lost}`
       if (backend.rebooting) {
         // As it was told to.
-      } else if (this.#options.require === "all") this.#release(client, text)
-      else client.notify(text)
+      } else if (this.#options.require === "all") this.#release(session.client, text)
+      else session.client.notify(text)
     }
     this.#ready()
-    if (this.#available()) for (const one of [...this.#clients.values()]) this.#serveCached(one)
+    if (this.#assembly.available) for (const one of [...this.#clients.values()]) this.#serveCached(one)
   }
 
   /** Requests that waited for the devices to tell what they are. */
@@ -369,7 +264,7 @@ export class DeviceProxy implements Assembly {
   }
 
   #ready(): void {
-    this.#act(this.#queue.ready(this.#available() && !this.#cleaning, this.#now))
+    this.#act(this.#queue.ready(this.#assembly.available && !this.#cleaning, this.#now))
   }
 
   #act(actions: readonly QueueAction[]): void {
@@ -400,100 +295,72 @@ export class DeviceProxy implements Assembly {
   #activate(client: Client): void {
     const { onEvent, clock } = this.#context
     onEvent({ type: "active", client: client.name, waiting: this.#queue.waiting })
-    this.#desk = new RunDesk({
-      client: client.connection,
-      bufferBytes: this.#options.bufferBytes,
-      now: () => clock.now(),
+    this.#session = new Session({
+      client,
+      assembly: this.#assembly,
+      clock,
+      bufferBytes: () => this.#options.bufferBytes - this.#partingBytes,
       onEvent,
-      onBusy: (until) => {
-        this.#queue.running(client.id, until, this.#now)
-        const busy = this.#desk?.busy ?? false
-        for (const backend of this.backends) backend.busy = busy
+      onRequest: () => {
+        this.#queue.begun(client.id)
+        return () => this.#queue.answered(client.id, this.#now)
       },
-      onStop: (backends) => this.#stop(backends.map((index) => this.backends[index]!)),
+      onBusy: (until) => this.#queue.running(client.id, until, this.#now),
     })
-    for (const request of client.takeHeld()) this.#serve(client, request)
+    client.activate()
+    client.serveHeld((request) => this.#serve(client, request))
   }
 
   /** Held requests have waited for as long as their client will. */
   #answerHeld(client: Client): void {
-    const down = this.#queue.active === undefined && !this.#available()
+    const down = this.#queue.active === undefined && !this.#assembly.available
     const place = this.#queue.place(client.id)
     if (!down) this.#context.onEvent({ type: "answered-busy", client: client.name, place, holder: this.#holder })
-    for (const request of client.takeHeld()) {
-      if (down) client.fail(request, this.#missingText())
+    client.serveHeld((request) => {
+      if (down) client.fail(request, this.#assembly.missingText)
       else if (request.language === "protobuf") client.connection.send(encodeV1(request.message.id, ARM.busy))
       // The older protocol has no word for busy, and its programs wait for as long as it takes.
       else client.hold(request)
-    }
-  }
-
-  #missingText(): string {
-    const missing = this.backends.filter(({ up }) => !up).map(({ name, trouble }) => `${name} (${trouble})`)
-    return `Cluster degraded: not connected to ${missing.join(", ")}`
+    })
   }
 
   #release(client: Client, text: string): void {
     this.#context.onEvent({ type: "released", client: client.name, detail: text })
-    client.dismiss(text)
+    // What waits for it counts in the next one's buffer: of more than half it gets none, for the other must get some.
+    const { connection } = client
+    if (this.#partingBytes + connection.backlog > this.#options.bufferBytes / 2) connection.abort()
+    else {
+      this.#parting.add(connection)
+      client.dismiss(text)
+    }
     this.#gone(client, "released")
   }
 
   #gone(client: Client, detail: string): void {
     if (!this.#clients.delete(client.id)) return
     this.#context.onEvent({ type: "client-gone", client: client.name, detail, sessions: this.#clients.size })
-    if (this.#queue.active === client.id && this.#desk) this.#clean(this.#desk, this.#json)
+    if (this.#session?.client === client) this.#clean(this.#session)
     this.#act(this.#queue.leave(client.id, this.#now))
   }
 
-  /** Stops what the last client has left running before the next one gets the devices. */
-  #clean(desk: RunDesk, json: JsonSession | undefined): void {
-    this.#desk = undefined
-    this.#json = undefined
-    const over = (): void => {
-      if (!this.#cleaning) return
-      this.#cleaning = false
-      timer.cancel()
-      if (!this.#closed) this.#ready()
-    }
-    // A login is the connection's, and the connection would be the next client's.
-    const logOut = (): void => {
-      if (!this.#cleaning) return
-      if (json?.personal) for (const backend of this.#present("json")) backend.reconnect("to log its last user out")
-      over()
-    }
+  /** What the last client has left running is stopped before the next one gets the devices. */
+  #clean(session: Session): void {
+    this.#session = undefined
     this.#cleaning = true
     this.#ready()
-    const timer = this.#context.clock.after(STOP_LIMIT_MS, logOut)
-    const running = desk.close()
-    for (const backend of this.backends) backend.busy = false
-    if (json) {
-      if (!json.close(logOut)) logOut()
-    } else if (running) this.#stop(this.#present("protobuf"), over)
-    else over()
-  }
-
-  /** Ends runs: by the command for it, and by the reset that devices that do not know it do know. */
-  #stop(backends: readonly Backend[], done: () => void = () => {}): void {
-    for (const backend of backends) {
-      backend.request(
-        (id) => encodeV1(id, ARM.stopRun),
-        REQUEST_TIMEOUT_MS,
-        () => {},
-      )
-    }
-    askMany(backends, (_backend, id) => encodeReset(id), REQUEST_TIMEOUT_MS, done)
+    session.close(() => {
+      this.#cleaning = false
+      if (!this.#closed) this.#ready()
+    })
   }
 
   #progress(client: Client): void {
     this.#queue.traffic(client.id, this.#now)
-    if (client.id !== this.#queue.active) return
-    this.#desk?.progress()
-    this.#json?.progress()
+    if (this.#session?.client === client) this.#session.progress()
   }
 
   #tick(): void {
     this.#act(this.#queue.tick(this.#now))
-    this.#desk?.tick((index) => this.backends[index]!.name)
+    this.#session?.tick()
   }
 }

@@ -19,8 +19,8 @@ import { nameCarriers } from "./state-change.ts"
 /** What the desk needs. */
 export interface RunDeskOptions {
   readonly client: ClientConnection
-  /** Bytes that may wait for the client. */
-  readonly bufferBytes: number
+  /** Bytes that may wait for the client now. */
+  readonly bufferBytes: () => number
   readonly now: () => number
   readonly onEvent: (event: ProxyEvent) => void
   /** Until when runs count as traffic; 0 while there is none. */
@@ -33,7 +33,7 @@ export interface RunDeskOptions {
 const MAX_RUNS = 32
 /** Losses are told at most this often. */
 const REPORT_MS = 1_000
-/** State changes and errors that may wait over the limit, for they are not dropped. */
+/** State changes and errors may go so far over the limit before they are dropped like samples. */
 const RESERVE_BYTES = 1 << 20
 
 /** One device's place in the assembly. */
@@ -71,7 +71,9 @@ export class RunDesk {
     if (run.length > 37) return { ok: false, text: `The run's id has ${run.length} characters: devices hold 37` }
     const before = this.#runs.get(run)
     if (before && !before.over) return { ok: false, text: `Run ${run} is under way already` }
-    if (this.#runs.size >= MAX_RUNS) this.#forgetOne()
+    if (this.#runs.size >= MAX_RUNS && !this.#forgetOne()) {
+      return { ok: false, text: `${MAX_RUNS} runs are under way or waiting already: wait until one is over` }
+    }
     const now = this.#options.now()
     this.#runs.set(run, new RunWatch(run, backends, durationMs(command), now))
     this.#early.set(run, [])
@@ -112,19 +114,16 @@ export class RunDesk {
     const header = peekRunData(message.payload)
     const watch = header && this.#runs.get(header.runId)
     if (!watch) return false
-    const { client, bufferBytes } = this.#options
     const carrier = carrierOf(header.path) || backend.carriers[0] || backend.name
     // The last values of a run have no number of their own in every firmware.
     if (!isEnd) watch.chunk(index, carrier, header.chunk, this.#options.now())
-    if (client.backlog + this.#earlyBytes + message.body.length > bufferBytes) {
+    if (this.#full(message.body.length)) {
       if (backend.carriesBy === "udp") {
-        watch.lost({ backend: index, carrier, cause: "full", count: 1 })
-        this.#report(watch, false)
+        watch.lost({ backend: index, carrier, cause: "full", count: 1 }, this.#options.now())
         return true
       }
       this.#holdBack(backend)
     }
-    if (watch.lostTotal > 0) this.#report(watch, false)
     this.#forward(watch, message.body)
     return true
   }
@@ -146,7 +145,7 @@ export class RunDesk {
     const named = nameCarriers(message, backend.carriers)
     if (state !== RunState.DONE && state !== RunState.ERROR) {
       watch.sign(now)
-      for (const body of named?.bodies ?? []) this.#forward(watch, body)
+      for (const body of named?.bodies ?? []) this.#mustForward(backend, watch, body)
       this.#tellBusy()
       return true
     }
@@ -155,7 +154,7 @@ export class RunDesk {
     const verdict = watch.finished(index, state === RunState.DONE ? "done" : "error", now)
     // The first device's failure is the run's: what the others say of being stopped is no news.
     if (verdict === "ignored" && state === RunState.ERROR) return true
-    for (const body of named?.bodies ?? []) this.#forward(watch, body)
+    for (const body of named?.bodies ?? []) this.#mustForward(backend, watch, body)
     if (verdict === "failed") {
       const carrier = backend.carriers[0] ? ` (carrier ${backend.carriers[0]})` : ""
       const text = `Run ${watch.id}: error on ${backend.name}${carrier}: ${change.reason || "no reason given"}`
@@ -164,6 +163,11 @@ export class RunDesk {
       this.#options.onStop(watch.pending.filter((other) => other !== index))
     } else if (verdict === "over") this.#over(watch, "done")
     return true
+  }
+
+  /** An error of a device that answers nothing. */
+  complaint(backend: Backend, body: Uint8Array): void {
+    this.#mustForward(backend, undefined, body)
   }
 
   /** A device is gone in the middle of runs. */
@@ -176,13 +180,15 @@ export class RunDesk {
 
   /** The client has read some: devices that were held back go on. */
   progress(): void {
-    if (this.#held.size === 0 || this.#options.client.backlog + this.#earlyBytes > this.#options.bufferBytes / 2) return
+    if (this.#held.size === 0 || this.#waiting > Math.max(0, this.#options.bufferBytes() / 2)) return
     for (const backend of this.#held) backend.resume()
     this.#held.clear()
   }
 
-  /** Once a second: losses to tell, runs that are overdue. `nameOf` names devices. */
+  /** Several times a second: losses to tell, runs that are overdue. `nameOf` names devices. */
   tick(nameOf: (index: number) => string): void {
+    // Room may come of others' leaving as well.
+    this.progress()
     const now = this.#options.now()
     for (const watch of this.#runs.values()) this.#report(watch, false)
     for (const watch of this.#current()) {
@@ -214,13 +220,31 @@ export class RunDesk {
     return busy
   }
 
+  /** Bytes that wait for the client. */
+  get #waiting(): number {
+    return this.#options.client.backlog + this.#earlyBytes
+  }
+
+  #full(bytes: number): boolean {
+    return this.#waiting + bytes > this.#options.bufferBytes()
+  }
+
+  /** Forwards what is no sample, and so has more room: a device that fills that too loses it. */
+  #mustForward(backend: Backend, watch: RunWatch | undefined, body: Uint8Array): void {
+    if (this.#full(body.length)) this.#holdBack(backend)
+    if (this.#full(body.length - RESERVE_BYTES)) {
+      const { client, onEvent } = this.#options
+      onEvent({ type: "dropped", client: client.name, device: backend.name })
+    } else if (watch) this.#forward(watch, body)
+    else this.#options.client.send(body)
+  }
+
   #forward(watch: RunWatch, body: Uint8Array): void {
     const early = watch.accepted ? undefined : this.#early.get(watch.id)
     if (!early) {
       this.#options.client.gather(body)
       return
     }
-    if (this.#earlyBytes + body.length > this.#options.bufferBytes + RESERVE_BYTES) return
     early.push(body.slice())
     this.#earlyBytes += body.length
   }
@@ -233,7 +257,8 @@ export class RunDesk {
   }
 
   #report(watch: RunWatch, atOnce: boolean): void {
-    if (!atOnce && this.#options.now() - this.#reportedAt < REPORT_MS) return
+    // A datagram that was overtaken by others is given time to come.
+    if (!atOnce && this.#options.now() - Math.max(this.#reportedAt, watch.lostSince) < REPORT_MS) return
     const losses = watch.takeLosses()
     if (losses.length === 0) return
     this.#reportedAt = this.#options.now()
@@ -274,14 +299,10 @@ export class RunDesk {
     return [...this.#runs.values()].filter(({ over }) => !over)
   }
 
-  #forgetOne(): void {
-    for (const [id, { over }] of this.#runs) {
-      if (!over) continue
-      this.#runs.delete(id)
-      return
-    }
-    const [oldest] = this.#runs.keys()
-    if (oldest !== undefined) this.#runs.delete(oldest)
+  /** Forgets the oldest run that is over; false where none is. */
+  #forgetOne(): boolean {
+    for (const [id, { over }] of this.#runs) if (over) return this.#runs.delete(id)
+    return false
   }
 }
 

@@ -36,6 +36,8 @@ export class RunWatch {
   /** The client has been told that the run was accepted. */
   accepted = false
   lostTotal = 0
+  /** When the oldest of the losses that nobody has taken yet was noted. */
+  lostSince = 0
   chunks = 0
 
   constructor(id: string, backends: readonly number[], durationMs: number | undefined, now: number) {
@@ -73,7 +75,7 @@ export class RunWatch {
     this.chunks++
     const expected = this.#expected.get(carrier)
     // The first of a carrier is 0.
-    if (number > (expected ?? 0)) this.lost({ backend, carrier, cause: "gap", count: number - (expected ?? 0) })
+    if (number > (expected ?? 0)) this.lost({ backend, carrier, cause: "gap", count: number - (expected ?? 0) }, now)
     if (expected === undefined || number >= expected) this.#expected.set(carrier, number + 1)
     else this.#found(carrier)
   }
@@ -87,7 +89,8 @@ export class RunWatch {
   }
 
   /** Takes note of chunks that the client will not get. */
-  lost(loss: ChunkLoss): void {
+  lost(loss: ChunkLoss, now: number): void {
+    if (this.#losses.length === 0) this.lostSince = now
     this.lostTotal += loss.count
     const same = this.#losses.find(({ carrier, cause }) => carrier === loss.carrier && cause === loss.cause)
     if (same) same.count += loss.count

@@ -35,6 +35,8 @@ interface Member {
   activeSince: number
   /** Until when a run counts as traffic. */
   busyUntil: number
+  /** Requests that devices have not answered yet: these are no silence either. */
+  pending: number
 }
 
 /** The queue of one proxy. */
@@ -80,6 +82,7 @@ export class SessionQueue {
       heldSince: undefined,
       activeSince: 0,
       busyUntil: 0,
+      pending: 0,
     })
     return true
   }
@@ -103,6 +106,20 @@ export class SessionQueue {
   traffic(id: number, now: number): void {
     const member = this.#members.get(id)
     if (member) member.lastTraffic = now
+  }
+
+  /** A request of the active client is on its way to the devices. */
+  begun(id: number): void {
+    const member = this.#members.get(id)
+    if (member) member.pending++
+  }
+
+  /** It has had its answer. */
+  answered(id: number, now: number): void {
+    const member = this.#members.get(id)
+    if (!member) return
+    member.pending--
+    member.lastTraffic = now
   }
 
   /** A run of the active client counts as traffic until `until` (0: it is over). */
@@ -138,7 +155,7 @@ export class SessionQueue {
         case "active":
           if (maxHoldMs !== undefined && this.#waiting.length > 0 && now - member.activeSince >= maxHoldMs) {
             actions.push({ do: "release", session: member.id, why: "max-hold" })
-          } else if (now - this.#quietSince(member, now) >= idleMs) {
+          } else if (member.pending === 0 && now - this.#quietSince(member, now) >= idleMs) {
             actions.push({ do: "release", session: member.id, why: "idle" })
           }
           break

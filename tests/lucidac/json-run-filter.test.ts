@@ -9,9 +9,18 @@ const start = (runId?: string, more: object = {}) => envelope("start_run", { ...
 const data = (runId: string) => envelope("run_data", { id: runId, data: [] })
 const state = (runId: string, name: string) => envelope("run_state_change", { id: runId, new: name })
 
+/** A filter before one device, unless more are named. */
 function filter() {
   let made = 0
-  return new JsonRunFilter(() => id(String(++made)))
+  const own = new JsonRunFilter(() => id(String(++made)))
+  return {
+    request: (one: JsonEnvelope, devices = ["one"]) => own.request(one, devices),
+    accepts: (one: JsonEnvelope, device = "one") => own.accepts(one, device),
+    refused: (one: JsonEnvelope) => own.refused(one),
+    get active() {
+      return own.active
+    },
+  }
 }
 
 describe("JsonRunFilter", () => {
@@ -25,6 +34,19 @@ describe("JsonRunFilter", () => {
     expect(own.accepts(state(id("a"), "DONE"))).toBe(true)
     expect(own.active).toEqual([])
     expect(own.accepts(data(id("a")))).toBe(true)
+  })
+
+  test("has a run under way until every device is done, or one has failed", () => {
+    const own = filter()
+    own.request(start(id("a")), ["one", "two"])
+    own.accepts(state(id("a"), "DONE"), "two")
+    own.accepts(state(id("a"), "DONE"), "two")
+    expect(own.active).toEqual([id("a")])
+    own.accepts(state(id("a"), "DONE"), "one")
+    expect(own.active).toEqual([])
+    own.request(start(id("b")), ["one", "two"])
+    own.accepts(state(id("b"), "ERROR"), "two")
+    expect(own.active).toEqual([])
   })
 
   test("a message without a run's id is nobody's; what is not of a run is everybody's", () => {

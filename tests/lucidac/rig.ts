@@ -43,6 +43,8 @@ export interface RigOptions {
   maxHoldMs?: number
   /** Datagrams (counted from 0, over all devices) that get lost. */
   loses?: (datagram: number) => boolean
+  /** Datagrams (counted likewise) that the network delivers when it likes; each comes in a moment otherwise. */
+  carry?: (datagram: number, deliver: () => void) => void
 }
 
 /** What `host` a device has. */
@@ -72,7 +74,7 @@ export class Rig {
           clock,
           macs: [fakeMac(index)],
           endOfTurn: (run) => void clock.after(0, run),
-          ...(udp && { sendDatagram: (_host, port, datagram) => this.#carry(index, port, datagram, options.loses) }),
+          ...(udp && { sendDatagram: (_host, port, datagram) => this.#carry(index, port, datagram, options) }),
           ...own,
         }),
       )
@@ -152,13 +154,14 @@ export class Rig {
     if (port !== undefined) this.#data.get(port)!(datagram, from)
   }
 
-  #carry(index: number, port: number, datagram: Uint8Array, loses?: (datagram: number) => boolean): boolean {
+  #carry(index: number, port: number, datagram: Uint8Array, { loses, carry }: RigOptions): boolean {
     const number = this.datagrams++
     const receive = this.#data.get(port)
-    if (receive && !loses?.(number)) {
-      const copy = datagram.slice()
-      this.clock.after(0, () => receive(copy, hostOf(index)))
-    }
+    if (!receive || loses?.(number)) return true
+    const copy = datagram.slice()
+    const deliver = (): void => receive(copy, hostOf(index))
+    if (carry) carry(number, deliver)
+    else this.clock.after(0, deliver)
     return true
   }
 

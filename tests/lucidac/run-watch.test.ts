@@ -37,8 +37,8 @@ describe("a run", () => {
     const run = new RunWatch("r", [0, 1], 1_000, 0)
     for (const number of [0, 1, 4, 3]) run.chunk(0, "A", number, 0)
     run.chunk(1, "B", 2, 0)
-    run.lost({ backend: 1, carrier: "B", cause: "full", count: 1 })
-    run.lost({ backend: 1, carrier: "B", cause: "full", count: 1 })
+    run.lost({ backend: 1, carrier: "B", cause: "full", count: 1 }, 0)
+    run.lost({ backend: 1, carrier: "B", cause: "full", count: 1 }, 0)
     expect(run.takeLosses()).toEqual([
       { backend: 0, carrier: "A", cause: "gap", count: 1 },
       { backend: 1, carrier: "B", cause: "gap", count: 2 },
