@@ -47,6 +47,16 @@ export class BoardHealth {
     }
   }
 
+  /** Boards that failed the last time, in order. */
+  failing(machine: Machine): { readonly board: number; readonly failures: number }[] {
+    const found: { board: number; failures: number }[] = []
+    for (let board = 0; board < machine.torus.boardCount; board++) {
+      const failures = this.#failures.get(key(machine, board))
+      if (failures !== undefined) found.push({ board, failures })
+    }
+    return found
+  }
+
   get isUnsaved(): boolean {
     return this.#changed.size > 0
   }

@@ -7,9 +7,11 @@
  */
 import type { Clock } from "../transport/clock.ts"
 import { BoardHealth } from "./board-health.ts"
+import { BoardService, type BoardServiceEvent, type FailingBoard, TRIAL_INTERVAL_MS } from "./board-service.ts"
 import { Changes } from "./changes.ts"
 import type { MachineConfig, ServerSettings, SpallocConfig } from "./config.ts"
-import { type HeldFrame, type Holding, holdingOf, isSettled } from "./holding.ts"
+import { type HeldFrame, type Holding, isSettled } from "./holding.ts"
+import { Holdings } from "./holdings.ts"
 import { deadJobState, isExpired, type Job, jobMachine, jobRecord, jobState, NO_MACHINE } from "./job.ts"
 import { type JobEvent, stepJob } from "./job-life.ts"
 import { fingerprintOf, Machine } from "./machine.ts"
@@ -34,28 +36,13 @@ import {
 } from "./types.ts"
 import { type PlacedJob, whereIs } from "./where-is.ts"
 
-/** How often a board out of service is tried out. */
-const TRIAL_INTERVAL_MS = 10 * 60_000
-
 /** Something that the person who runs the server should know. */
 export type ControllerEvent =
   | { readonly type: "job-created"; readonly jobId: number; readonly owner: string; readonly host: string }
   | { readonly type: "job-allocated"; readonly jobId: number; readonly machine: string; readonly boards: number }
   | { readonly type: "job-destroyed"; readonly jobId: number; readonly reason: string | null }
   | { readonly type: "power-failed"; readonly machine: string; readonly bmp: string; readonly detail: string }
-  | {
-      readonly type: "board-out-of-service"
-      readonly machine: string
-      readonly board: BoardPlace
-      readonly physical: PhysicalPlace
-      readonly detail: string
-    }
-  | {
-      readonly type: "board-back"
-      readonly machine: string
-      readonly board: BoardPlace
-      readonly physical: PhysicalPlace
-    }
+  | BoardServiceEvent
 
 /** What a controller needs. */
 export interface ControllerOptions {
@@ -80,14 +67,28 @@ export class Controller {
   /** In order of creation. */
   readonly #jobs = new Map<number, Job>()
   readonly #jobsOfHost = new Map<string, number>()
-  readonly #holdings = new Map<number, Holding>()
   readonly #retired: RetiredJobs
   readonly #health = new BoardHealth()
   readonly #power = new PowerLedger()
   #nextJobId = 1
   #triedAt: number
 
-  readonly #changes: Changes
+  readonly #changes = new Changes(this.#health)
+  readonly #holdings = new Holdings({
+    machines: () => this.#machines,
+    changes: this.#changes,
+    power: this.#power,
+    restMs: () => this.#settings.secondsBeforeFree * 1000,
+    wallTime: () => this.#wallTime(),
+  })
+  readonly #service = new BoardService({
+    machines: () => this.#machines,
+    health: this.#health,
+    power: this.#power,
+    changes: this.#changes,
+    onEvent: (event) => this.#onEvent(event),
+    isHeld: (frame, inFrame) => this.#holdings.isHeld(frame, inFrame),
+  })
   readonly #scheduler = new Scheduler({
     machines: () => this.#machines,
     jobs: () => this.#jobs,
@@ -104,7 +105,6 @@ export class Controller {
     this.#triedAt = clock.now()
     this.#retired = new RetiredJobs(config.settings.maxRetiredJobs)
     this.#store = new Store(state)
-    this.#changes = new Changes(this.#health)
     try {
       this.#takeUp(config.machines, this.#store.load())
     } catch (error) {
@@ -217,41 +217,33 @@ export class Controller {
     if (result.kind === "failed") {
       this.#onEvent({ type: "power-failed", machine: machineName, bmp: frame.bmp, detail: result.detail })
     }
-    const serviceChanged = machine !== undefined && on && this.#judge(machine, frame, result)
-    if (purpose.kind === "trial") {
-      const board = machine && this.#numberOf(machine, frame, frame.boards[0]!)
-      // Nobody has it: what was switched on to try it out must not stay on.
-      if (on && board !== undefined) this.#power.tryOut(machineName, board, frame, false)
-    } else {
-      this.#frameDone(purpose.holding, frame, result)
-    }
+    const serviceChanged = machine !== undefined && on && this.#service.judge(machine, frame, result)
+    if (purpose.kind === "trial") this.#service.tried(purpose)
+    else this.#frameDone(purpose.holding, frame, result)
     if (serviceChanged) this.#scheduler.requeue()
     else this.#scheduler.run(this.#machines.values())
   }
 
-  /** Puts a board that failed too often back into service; false if it was in service. For an operator's command. */
-  restoreBoard(machineName: string, [x, y, z]: BoardPlace): boolean {
-    const machine = this.#machines.get(machineName)
-    if (!machine?.torus.has(x, y, z)) return false
-    if (!this.#recovered(machine, machine.torus.board(x, y, z))) return false
+  /** Puts a board that failed back into service, and forgets its failures; false if it was in service. */
+  restoreBoard(machineName: string, place: BoardPlace): boolean {
+    if (!this.#service.restore(machineName, place)) return false
     this.#scheduler.requeue()
     return true
+  }
+
+  /** Boards that failed the last time or are out of service. */
+  get failingBoards(): FailingBoard[] {
+    return this.#service.failing
   }
 
   /** Ends jobs whose keepalive ran out and frees boards that have cooled. Call it every timeoutCheckIntervalS or oftener. */
   tick(): void {
     const now = this.#clock.now()
     for (const job of [...this.#jobs.values()]) if (isExpired(job, now)) this.#destroy(job, "Job timed out.")
-    const wallNow = this.#wallTime()
-    for (const holding of [...this.#holdings.values()]) {
-      if (holding.phase.kind !== "cooling") continue
-      // A wall clock that was set back must not keep boards for longer than they have to rest.
-      const left = holding.phase.untilMs - wallNow
-      if (left <= 0 || left > this.#settings.secondsBeforeFree * 1000) this.#free(holding)
-    }
+    this.#holdings.freeRested()
     if (now - this.#triedAt >= TRIAL_INTERVAL_MS) {
       this.#triedAt = now
-      this.#tryOutBoards()
+      this.#service.tryOut()
     }
     this.#scheduler.run(this.#machines.values())
   }
@@ -342,22 +334,8 @@ export class Controller {
   }
 
   #allocate(job: Job, machine: Machine, allocation: Allocation): void {
-    const frames = machine.framesOf(allocation.boards)
-    const holding: Holding = {
-      jobId: job.id,
-      machine: machine.name,
-      allocation,
-      frames,
-      phase: { kind: "held" },
-      orphan: false,
-    }
-    this.#holdings.set(job.id, holding)
-    this.#changes.holding(job.id)
-    job.holding = holding
-    for (const board of allocation.boards) machine.holders.set(board, job.id)
+    job.holding = this.#holdings.take(job.id, machine, allocation)
     this.#stepJob(job, { kind: "allocated" })
-    this.#changes.machine(machine.name)
-    this.#power.command(holding, true)
     this.#onEvent({ type: "job-allocated", jobId: job.id, machine: machine.name, boards: allocation.boards.length })
   }
 
@@ -376,17 +354,7 @@ export class Controller {
     else this.#jobsOfHost.delete(job.creator)
     this.#changes.retired(job.id, reason, this.#retired.add(job.id, reason))
     this.#onEvent({ type: "job-destroyed", jobId: job.id, reason })
-    if (job.holding) this.#release(job.holding)
-  }
-
-  /** Switches the boards of a job off that is no more. */
-  #release(holding: Holding): void {
-    const machine = this.#machines.get(holding.machine)
-    for (const board of holding.allocation.boards) machine?.holders.delete(board)
-    this.#changes.machine(holding.machine)
-    holding.phase = { kind: "off" }
-    this.#changes.holding(holding.jobId)
-    this.#power.command(holding, false)
+    if (job.holding) this.#holdings.release(job.holding)
   }
 
   #frameDone(holding: Holding, frame: HeldFrame, result: PowerResult): void {
@@ -396,67 +364,8 @@ export class Controller {
       return
     }
     if (!isSettled(holding)) return
-    if (job) {
-      this.#stepJob(job, { kind: "settled" })
-      return
-    }
-    // Boards whose power-off failed are given back too: the next power-on shows what is the matter with them.
-    const restMs = this.#settings.secondsBeforeFree * 1000
-    if (holding.orphan || restMs === 0) {
-      this.#free(holding)
-      return
-    }
-    holding.phase = { kind: "cooling", untilMs: this.#wallTime() + restMs }
-    this.#changes.holding(holding.jobId)
-  }
-
-  #free(holding: Holding): void {
-    this.#holdings.delete(holding.jobId)
-    this.#changes.holding(holding.jobId)
-    if (!holding.orphan) this.#machines.get(holding.machine)?.allocator.free(holding.allocation)
-  }
-
-  /** What a power-on says about the boards; true if one left or came back into service. */
-  #judge(machine: Machine, frame: HeldFrame, result: PowerResult): boolean {
-    let changed = false
-    const blamed = new Set(result.kind === "failed" ? (result.boards ?? frame.boards) : [])
-    for (const inFrame of frame.boards) {
-      const board = this.#numberOf(machine, frame, inFrame)
-      if (board === undefined) continue
-      if (result.kind === "done") changed = this.#recovered(machine, board) || changed
-      else if (blamed.has(inFrame)) changed = this.#failed(machine, board, result.detail) || changed
-    }
-    return changed
-  }
-
-  #numberOf(machine: Machine, { cabinet, frame }: HeldFrame, inFrame: number): number | undefined {
-    return machine.boardAt(cabinet, frame, inFrame)
-  }
-
-  #failed(machine: Machine, board: number, detail: string): boolean {
-    if (!this.#health.failed(machine, board, detail)) return false
-    this.#changes.machine(machine.name)
-    this.#onEvent({ type: "board-out-of-service", ...namesOf(machine, board), detail })
-    return true
-  }
-
-  #recovered(machine: Machine, board: number): boolean {
-    if (!this.#health.recovered(machine, board)) return false
-    this.#changes.machine(machine.name)
-    this.#onEvent({ type: "board-back", ...namesOf(machine, board) })
-    return true
-  }
-
-  #tryOutBoards(): void {
-    for (const machine of this.#machines.values()) {
-      for (const board of machine.outOfService.keys()) {
-        const isHeld = [...this.#holdings.values()].some(
-          (holding) => !holding.orphan && holding.machine === machine.name && holding.allocation.boards.includes(board),
-        )
-        if (isHeld || this.#power.isTrying(machine.name, board)) continue
-        for (const frame of machine.framesOf([board])) this.#power.tryOut(machine.name, board, frame, true)
-      }
-    }
+    if (job) this.#stepJob(job, { kind: "settled" })
+    else this.#holdings.rest(holding)
   }
 
   /** The jobs on it die, and their boards are switched off without being given back to anything. */
@@ -464,17 +373,9 @@ export class Controller {
     for (const job of [...this.#jobs.values()]) {
       if (job.holding?.machine === machine.name && !job.holding.orphan) this.#destroy(job, "Machine removed.")
     }
-    for (const holding of [...this.#holdings.values()]) {
-      if (holding.machine === machine.name && !holding.orphan) this.#orphan(holding)
-    }
+    this.#holdings.orphan(machine.name)
     this.#health.forget(machine)
     this.#changes.machine(machine.name)
-  }
-
-  #orphan(holding: Holding): void {
-    holding.orphan = true
-    if (holding.phase.kind === "cooling") this.#free(holding)
-    else this.#changes.holding(holding.jobId)
   }
 
   #takeUp(configs: readonly MachineConfig[], stored: StoredState): void {
@@ -490,18 +391,10 @@ export class Controller {
       const ofMachine = stored.health.filter(({ machine: name }) => name === machine.name)
       if (isSame(machine.name)) this.#health.restore(machine, ofMachine)
     }
-    for (const row of stored.holdings) {
-      const holding = holdingOf(row, row.orphan || !isSame(row.machine))
-      this.#holdings.set(row.jobId, holding)
-      if (holding.orphan !== row.orphan) this.#changes.holding(row.jobId)
-    }
-    for (const machine of this.#machines.values()) {
-      const held = [...this.#holdings.values()].filter((one) => !one.orphan && one.machine === machine.name)
-      machine.allocator.restore(held.map(({ allocation }) => allocation))
-    }
+    this.#holdings.restore(stored.holdings, isSame)
     for (const row of stored.jobs) {
       const life = row.state === "queued" ? ({ kind: "queued" } as const) : { kind: row.state, on: row.power }
-      const holding = this.#holdings.get(row.id)
+      const holding = this.#holdings.all.get(row.id)
       const request = JSON.parse(row.request) as JobRequest
       const { id, creator, createdMs } = row
       this.#addJob({ id, request, creator, createdMs, life, seenAt: this.#clock.now(), seenFrom: null, holding })
@@ -513,7 +406,7 @@ export class Controller {
 
   /** Power work that a former process may have left half done is given out again. */
   #resume(): void {
-    for (const holding of [...this.#holdings.values()]) {
+    for (const holding of [...this.#holdings.all.values()]) {
       const job = this.#jobs.get(holding.jobId)
       if (job && holding.orphan) {
         this.#destroy(job, "Machine removed.")
@@ -521,20 +414,20 @@ export class Controller {
         const machine = this.#machines.get(holding.machine)!
         for (const board of holding.allocation.boards) machine.holders.set(board, job.id)
         if (job.life.kind === "power") this.#power.command(holding, job.life.on)
-      } else if (holding.phase.kind === "cooling") {
-        if (holding.orphan) this.#free(holding)
       } else {
-        this.#power.command(holding, false)
+        this.#holdings.resume(holding)
       }
     }
+    this.#service.endTrials()
   }
 
   #commit(): void {
-    const state = { nextJobId: this.#nextJobId, jobs: this.#jobs, holdings: this.#holdings, machines: this.#machines }
+    const state = {
+      nextJobId: this.#nextJobId,
+      jobs: this.#jobs,
+      holdings: this.#holdings.all,
+      machines: this.#machines,
+    }
     this.#changes.commit(this.#store, state)
   }
-}
-
-function namesOf(machine: Machine, board: number): { machine: string; board: BoardPlace; physical: PhysicalPlace } {
-  return { machine: machine.name, board: machine.torus.place(board), physical: machine.physicalOf(board)! }
 }

@@ -5,14 +5,16 @@ import type { PowerWork } from "./types.ts"
 /** What a piece of work was for. */
 export type WorkPurpose =
   | { readonly kind: "holding"; readonly holding: Holding; readonly frame: HeldFrame; readonly on: boolean }
-  /** A board out of service is switched on to see whether it comes up, then off again. */
-  | {
-      readonly kind: "trial"
-      readonly machine: string
-      readonly board: number
-      readonly frame: HeldFrame
-      readonly on: boolean
-    }
+  | TrialPurpose
+
+/** A board out of service is switched on to see whether it comes up, then off again. */
+export interface TrialPurpose {
+  readonly kind: "trial"
+  readonly machine: string
+  readonly board: number
+  readonly frame: HeldFrame
+  readonly on: boolean
+}
 
 /** Work is one at a time for each frame of a holding; of commands that wait for it only the last counts. */
 export class PowerLedger {
@@ -26,6 +28,14 @@ export class PowerLedger {
       frame.next = on
       this.#pump(holding, frame)
     }
+  }
+
+  /**
+   * Gives out at once what waits for work that is under way: a BMP does one thing after another, and what is given out
+   * for other holdings of the same boards from now on must come last.
+   */
+  hurry(holding: Holding): void {
+    for (const frame of holding.frames) if (frame.next !== undefined) this.#give(holding, frame, frame.next)
   }
 
   /** Switches a board that no job has. */
@@ -47,7 +57,7 @@ export class PowerLedger {
     if (!purpose) return undefined
     this.#running.delete(id)
     if (purpose.kind === "holding") {
-      purpose.frame.running = undefined
+      if (purpose.frame.running === id) purpose.frame.running = undefined
       this.#pump(purpose.holding, purpose.frame)
     }
     return purpose
@@ -61,8 +71,10 @@ export class PowerLedger {
   }
 
   #pump(holding: Holding, frame: HeldFrame): void {
-    if (frame.running !== undefined || frame.next === undefined) return
-    const on = frame.next
+    if (frame.running === undefined && frame.next !== undefined) this.#give(holding, frame, frame.next)
+  }
+
+  #give(holding: Holding, frame: HeldFrame, on: boolean): void {
     frame.next = undefined
     const jobId = holding.phase.kind === "held" ? holding.jobId : null
     frame.running = this.#begin({ kind: "holding", holding, frame, on }, holding.machine, jobId)

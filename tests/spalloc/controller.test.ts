@@ -238,9 +238,45 @@ describe("failed power", () => {
       lab.turn()
       lab.settle()
     }
+    expect(lab.controller.failingBoards).toEqual([
+      {
+        machine: "lab",
+        board: [0, 0, 0],
+        physical: [0, 0, 0],
+        bmp: "lab-bmp-0",
+        failures: 3,
+        outOfService: "x",
+      },
+    ])
     expect(lab.controller.restoreBoard("lab", [0, 0, 1])).toBe(false)
+    expect(lab.controller.restoreBoard("lab", [9, 9, 0])).toBe(false)
+    expect(lab.controller.restoreBoard("none", [0, 0, 0])).toBe(false)
     expect(lab.controller.restoreBoard("lab", [0, 0, 0])).toBe(true)
     expect(lab.controller.listMachines()[0]?.dead_boards).toEqual([])
+    expect(lab.controller.failingBoards).toEqual([])
+  })
+
+  test("can be forgiven while the board is tried out: a job that gets it then keeps its power", () => {
+    const lab = new Lab([labMachine(1, 1)], FREE_AT_ONCE)
+    for (let time = 0; time < 3; time++) {
+      lab.create([0, 0, 1])
+      lab.controller.powerDone(lab.pending.shift()!.id, { kind: "failed", detail: "x" })
+      lab.turn()
+      lab.settle()
+    }
+    lab.pass(600)
+    lab.controller.restoreBoard("lab", [0, 0, 1])
+    const id = lab.create([0, 0, 1], { keepalive: null })
+    const given = [...lab.pending]
+    for (let work = lab.pending.shift(); work; work = lab.pending.shift()) {
+      lab.controller.powerDone(work.id, { kind: "done" })
+      given.push(...lab.turn().powerWork)
+    }
+    expect(given.map(({ jobId, on }) => [jobId, on])).toEqual([
+      [null, true],
+      [id, true],
+    ])
+    expect(lab.state(id)).toBe(JobState.READY)
   })
 })
 
@@ -271,6 +307,29 @@ describe("a new configuration", () => {
     ])
     lab.settle()
     expect(lab.state(lab.create([2, 1]))).toBe(JobState.POWER)
+  })
+
+  test("switches boards off for an old job before it switches them on for a new one, whatever is under way", () => {
+    const lab = new Lab([labMachine(1, 1)])
+    lab.create([1, 1])
+    const waits = lab.create([1, 1])
+    const [old] = [labMachine(1, 1)]
+    const boards = old.boards.map((board) => ({ ...board, host: `new-${board.host}` }))
+    lab.controller.reload(config({ ...old, boards }))
+    lab.turn()
+    // A BMP does its work in this order; the first switches on for the old job.
+    const expected = [
+      [1, true],
+      [null, false],
+      [waits, true],
+    ]
+    expect(lab.pending.map(({ jobId, on }) => [jobId, on])).toEqual(expected)
+    const later = expected.map(() => {
+      lab.controller.powerDone(lab.pending.shift()!.id, { kind: "done" })
+      return lab.controller.flush().powerWork
+    })
+    expect(later.flat()).toEqual([])
+    expect(lab.state(waits)).toBe(JobState.READY)
   })
 
   test("lets jobs that wait start, or cancels those that can never start", () => {

@@ -92,6 +92,22 @@ describe("after a restart", () => {
     last.controller.close()
   })
 
+  test("a board that was being tried out is switched off", () => {
+    const before = new Lab(MACHINES, { secondsBeforeFree: 0 }, state)
+    for (let time = 0; time < 3; time++) {
+      before.create([0, 0, 1])
+      before.controller.powerDone(before.pending.shift()!.id, { kind: "failed", detail: "x" })
+      before.turn()
+      before.settle()
+    }
+    before.pass(600)
+    expect(before.pending).toMatchObject([{ boards: [1], on: true }])
+    before.controller.close()
+    const after = new Lab(MACHINES, {}, state)
+    expect(after.pending).toMatchObject([{ boards: [1], on: false, jobId: null }])
+    after.controller.close()
+  })
+
   test("owner-only still knows who created a job", () => {
     const before = new Lab(MACHINES, { ownerOnly: true }, state)
     const id = before.create()
