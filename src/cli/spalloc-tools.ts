@@ -141,7 +141,9 @@ async function show(
       while (!io.stop.aborted) {
         const text = await render(client)
         io.stdout(
-          io.isTerminal && !parsed.flag("json") ? `${CLEAR}${text}` : `${text}${parsed.flag("json") ? "" : "\n"}`,
+          io.stdoutIsTerminal === true && !parsed.flag("json")
+            ? `${CLEAR}${text}`
+            : `${text}${parsed.flag("json") ? "" : "\n"}`,
         )
         await client.notification(io.stop).catch((error: unknown) => {
           if (!io.stop.aborted) throw error

@@ -17,8 +17,9 @@ export const HIGH_WATER_BYTES = 64 << 10
 export const LINE_DEADLINE_MS = 30_000
 /** A client with something waiting must take some of it within this. */
 export const READ_DEADLINE_MS = 60_000
-/** Commands that one client may have executed in one turn of the event loop. */
+/** Commands that one client may have executed in one turn of the event loop, and for how long. */
 const COMMANDS_A_TURN = 64
+export const COMMAND_TIME_A_TURN_MS = 4
 
 /** What a connection needs from the server. */
 export interface ClientOwner {
@@ -150,12 +151,13 @@ export class ClientConnection implements TcpOwner {
   }
 
   #work(): void {
+    const begun = this.owner.clock.now()
     for (let done = 0; !this.#over; done++) {
       if (this.#waiting > HIGH_WATER_BYTES) {
         this.#pause(true)
         break
       }
-      if (done >= COMMANDS_A_TURN) {
+      if (done >= COMMANDS_A_TURN || (done > 0 && this.owner.clock.now() - begun >= COMMAND_TIME_A_TURN_MS)) {
         this.#pause(true)
         this.#later()
         break

@@ -21,12 +21,29 @@ export type Wanted = Pick<JobRequest, "shape" | "minRatio" | "maxDeadBoards" | "
 export class MachineAllocator {
   readonly #tree: PackTree
   readonly #singles = new SingleBoards()
+  #faults: Faults
+  #gains = 0
 
   constructor(
     private readonly torus: TriadTorus,
-    public faults: Faults,
+    faults: Faults,
   ) {
+    this.#faults = faults
     this.#tree = new PackTree(torus)
+  }
+
+  get faults(): Faults {
+    return this.#faults
+  }
+
+  set faults(faults: Faults) {
+    this.#faults = faults
+    this.#gains++
+  }
+
+  /** Goes up whenever a request that could not be met may be met now. */
+  get gains(): number {
+    return this.#gains
   }
 
   /** True when every board is back. */
@@ -52,6 +69,7 @@ export class MachineAllocator {
   }
 
   free(allocation: Allocation): void {
+    this.#gains++
     const { boards, rectangle } = allocation
     if (rectangle) {
       this.#tree.free(rectangle.x, rectangle.y)

@@ -16,6 +16,9 @@ export interface SchedulerOptions {
 
 /** A job stands in the queue of every machine that could run it; of each queue only the first is tried. */
 export class Scheduler {
+  /** Of machines whose first job could not start: that job, and what the machine had gained until then. */
+  readonly #stuck = new WeakMap<Machine, { readonly id: number; readonly gains: number }>()
+
   constructor(private readonly options: SchedulerOptions) {}
 
   /** Queues a job wherever it could ever run, or cancels it; returns the machines whose turn it may be. */
@@ -38,13 +41,23 @@ export class Scheduler {
       // Taken out first: a job that starts here may have stood first elsewhere, and puts that machine in again.
       open.delete(machine)
       for (let id = machine.queue.first; id !== undefined; id = machine.queue.first) {
+        if (this.#isStuck(machine, id)) break
         const job = this.options.jobs().get(id)!
         const allocation = machine.allocator.allocate(job.request)
-        if (!allocation) break
+        if (!allocation) {
+          this.#stuck.set(machine, { id, gains: machine.allocator.gains })
+          break
+        }
         for (const other of this.leave(job)) if (other !== machine) open.add(other)
         this.options.start(job, machine, allocation)
       }
     }
+  }
+
+  /** True if nothing has changed since the job was tried: looking for room again would be for nothing. */
+  #isStuck(machine: Machine, id: number): boolean {
+    const stuck = this.#stuck.get(machine)
+    return stuck?.id === id && stuck.gains === machine.allocator.gains
   }
 
   /** Takes a job out of all queues; returns the machines that it stood at. */

@@ -47,7 +47,8 @@ export class SpallocServer implements ClientOwner {
   readonly #listener: StreamListener
   readonly #clients = new Set<ClientConnection>()
   readonly #perHost = new Map<string, number>()
-  readonly #timers: Timer[] = []
+  #lookTimer: Timer
+  readonly #deadlineTimer: Timer
   /** Clients with replies that must not leave before what they tell of is durable. */
   #owed = new Set<ClientConnection>()
   #allow: AllowList | undefined
@@ -58,7 +59,7 @@ export class SpallocServer implements ClientOwner {
   /** Binds at once; throws Bun's error with its `code` where it cannot. */
   constructor(options: ServerOptions) {
     const { controller, clock, address } = options
-    const { listen, port, timeoutCheckIntervalS } = controller.settings
+    const { listen, port } = controller.settings
     this.#options = options
     this.clock = clock
     this.#takeSettings()
@@ -66,12 +67,8 @@ export class SpallocServer implements ClientOwner {
       address: { host: address?.host ?? listen, port: address?.port ?? port },
       onConnection: (port) => this.#accept(port),
     })
-    const look = (): void => {
-      controller.tick()
-      this.#endTurnSoon()
-    }
-    this.#timers.push(every(clock, Math.min(timeoutCheckIntervalS, 5) * 1000, look))
-    this.#timers.push(every(clock, 1000, () => this.#checkDeadlines()))
+    this.#lookTimer = this.#lookRegularly()
+    this.#deadlineTimer = every(clock, 1000, () => this.#checkDeadlines())
     options.onEvent({ type: "listening", address: formatAddress(this.#listener.address) })
     // Work that a former process left behind.
     this.#endTurnSoon()
@@ -103,6 +100,8 @@ export class SpallocServer implements ClientOwner {
       for (const board of dead_boards) if (!configured.has(String(board))) controller.restoreBoard(name, board)
     }
     this.#takeSettings()
+    this.#lookTimer.cancel()
+    this.#lookTimer = this.#lookRegularly()
     this.#endTurnSoon()
     return lines
   }
@@ -111,7 +110,8 @@ export class SpallocServer implements ClientOwner {
   close(): void {
     this.#endTurn()
     this.#closed = true
-    for (const timer of this.#timers) timer.cancel()
+    this.#lookTimer.cancel()
+    this.#deadlineTimer.cancel()
     this.#listener.close()
     for (const client of [...this.#clients]) client.close()
     this.#options.controller.close()
@@ -151,6 +151,15 @@ export class SpallocServer implements ClientOwner {
       else this.#perHost.delete(client.host)
     }
     if (reason !== undefined) this.#count(client.host, reason)
+  }
+
+  /** Looks at keepalives and rests as often as the configuration says. */
+  #lookRegularly(): Timer {
+    const { controller } = this.#options
+    return every(this.clock, Math.min(controller.settings.timeoutCheckIntervalS, 5) * 1000, () => {
+      controller.tick()
+      this.#endTurnSoon()
+    })
   }
 
   #takeSettings(): void {

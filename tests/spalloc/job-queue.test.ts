@@ -1,5 +1,6 @@
-import { expect, test } from "bun:test"
+import { expect, spyOn, test } from "bun:test"
 import { JobQueue } from "../../src/spalloc/job-queue.ts"
+import { MachineAllocator } from "../../src/spalloc/machine-allocator.ts"
 import { JobState } from "../../src/spalloc/types.ts"
 import { seededRandom } from "../../src/transport/random.ts"
 import { Lab, labMachine } from "../support/spalloc-lab.ts"
@@ -50,4 +51,32 @@ test("on one machine jobs start in the order of creation, and every board is fre
   lab.turn()
   const whole = lab.create([3, 3], { max_dead_boards: 0 })
   expect(lab.state(whole)).toBe(JobState.POWER)
+})
+
+test("a job that found no room is tried again when something is free, and not before", () => {
+  const lab = new Lab([labMachine(2, 1)], { secondsBeforeFree: 5 })
+  const [first, second] = [lab.create([1, 1], { keepalive: null }), lab.create([1, 1], { keepalive: null })]
+  const allocate = spyOn(MachineAllocator.prototype, "allocate")
+  try {
+    const big = lab.create([2, 1], { keepalive: null })
+    const small = lab.create([1, 1], { keepalive: null })
+    lab.settle()
+    lab.pass(1)
+    lab.destroy(first)
+    lab.settle()
+    expect(allocate).toHaveBeenCalledTimes(1)
+    lab.pass(5)
+    expect(allocate).toHaveBeenCalledTimes(2)
+    lab.destroy(big)
+    expect(lab.state(small)).toBe(JobState.POWER)
+    lab.destroy(second)
+    const tooBig = lab.create([2, 1], { keepalive: null })
+    lab.controller.reload({
+      settings: lab.controller.settings,
+      machines: [labMachine(2, 1), labMachine(2, 1, { name: "more" })],
+    })
+    expect(lab.state(tooBig)).toBe(JobState.POWER)
+  } finally {
+    allocate.mockRestore()
+  }
 })

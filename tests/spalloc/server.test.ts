@@ -200,4 +200,15 @@ describe("the server", () => {
     await until(() => client.notifications.length === 1, "the end of the job")
     expect(await client.ask("get_job_state", [1])).toMatchObject({ return: { state: 4, reason: "Job timed out." } })
   })
+
+  test("looks as often as a new configuration says", async () => {
+    const clock = new FakeClock()
+    const { port, server } = startServer(config(), clock)
+    const client = await LineClient.connect(port)
+    server.reload(config({ timeoutCheckIntervalS: 0.5 }))
+    await client.ask("create_job", [], { ...owner, keepalive: 1 })
+    await client.ask("notify_job", [1])
+    clock.advance(1_500)
+    await until(() => client.notifications.length === 1, "the end of the job")
+  })
 })
