@@ -18,6 +18,7 @@ import { reloadCommand } from "./reload.ts"
 import { revokeCommand } from "./revoke.ts"
 import { serverCommand } from "./server.ts"
 import { spallocCommand } from "./spalloc.ts"
+import { spallocBoardsCommand, spallocRestoreCommand } from "./spalloc-boards.ts"
 import {
   spallocDestroyCommand,
   spallocMachineCommand,
@@ -50,6 +51,8 @@ export const commands: readonly Command[] = [
   spallocMachineCommand,
   spallocWhereIsCommand,
   spallocDestroyCommand,
+  spallocBoardsCommand,
+  spallocRestoreCommand,
   lucidacCommand,
   lucidacFakeCommand,
 ]

@@ -31,17 +31,27 @@ export interface Done<Result> {
 /** The results of the handlers, by command. */
 export type ResultOf<Command extends keyof ControlHandlers> = Awaited<ReturnType<ControlHandlers[Command]>>
 
-/** Asks the server that runs with this folder; undefined if none does. Throws CliError with the server's own words if it refuses. */
-async function askRunning(
-  directory: DataDirectory,
-  request: ControlRequest,
+/** A server's control endpoint. */
+export interface ControlEndpoint {
+  readonly address: string
+  /** For people: "The server of the folder /some/where". */
+  readonly server: string
+}
+
+/**
+ * Asks a server on this machine; `onResult` returns true if it wants more. Undefined if none runs there. Throws CliError
+ * with the server's own words if it refuses.
+ */
+export async function askRunning(
+  { address, server }: ControlEndpoint,
+  request: unknown,
   io: CommandIo,
   onResult: (result: unknown) => boolean,
 ): Promise<"done" | undefined> {
   let refusal: string | undefined
   let replied = false
   const outcome = await askControl({
-    ...{ address: directory.controlAddress, request, clock: systemClock, timeoutMs: REPLY_TIMEOUT_MS },
+    ...{ address, request, clock: systemClock, timeoutMs: REPLY_TIMEOUT_MS },
     signal: io.stop,
     onReply(said) {
       const reply = (said ?? {}) as Partial<ControlReply>
@@ -59,17 +69,18 @@ async function askRunning(
     case "not-running":
       return undefined
     case "not-permitted":
-      throw new CliError(
-        `The server of the folder ${directory.path} belongs to another user: run this as that user (sudo -u USER).`,
-      )
+      throw new CliError(`${server} belongs to another user: run this as that user (sudo -u USER).`)
     case "no-answer":
-      throw new CliError(
-        `The server of the folder ${directory.path} gives ${outcome.detail}: look at its log, or restart it.`,
-      )
+      throw new CliError(`${server} gives ${outcome.detail}: look at its log, or restart it.`)
     case "lost":
-      throw new CliError(`The server of the folder ${directory.path} broke off (${outcome.detail}): try again.`)
+      throw new CliError(`${server} broke off (${outcome.detail}): try again.`)
   }
 }
+
+const endpointOf = ({ path, controlAddress }: DataDirectory): ControlEndpoint => ({
+  address: controlAddress,
+  server: `The server of the folder ${path}`,
+})
 
 /** Asks for something that only a running server can do. */
 export async function askServer<Command extends keyof ControlHandlers>(
@@ -88,7 +99,7 @@ export async function watchServer(
   io: CommandIo,
   onReport: (report: StatusReport) => void,
 ): Promise<void> {
-  const done = await askRunning(directory, { command: "status", watch: true }, io, (report) => {
+  const done = await askRunning(endpointOf(directory), { command: "status", watch: true }, io, (report) => {
     onReport(report as StatusReport)
     return true
   })
@@ -101,7 +112,7 @@ async function askOnce(
   io: CommandIo,
 ): Promise<{ value: unknown } | undefined> {
   let value: unknown
-  const done = await askRunning(directory, request, io, (result) => {
+  const done = await askRunning(endpointOf(directory), request, io, (result) => {
     value = result
     return false
   })

@@ -38,8 +38,8 @@ export function dataDirectory(parsed: Parsed, io: CommandIo, platform: string = 
   }
 }
 
-/** Pipes have names and no folders: one for each folder, however its letters are written. */
-function pipeOf(path: string): string {
+/** Pipes have names and no folders: one for each path, however its letters are written. */
+export function pipeOf(path: string): string {
   const hash = createHash("sha256").update(path.toLowerCase()).digest("hex").slice(0, 16)
   return `\\\\.\\pipe\\spinnaker-relay-${hash}`
 }

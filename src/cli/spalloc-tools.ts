@@ -2,7 +2,6 @@
 import { boardMap } from "../spalloc/board-map.ts"
 import { clientConfigFiles, parseClientConfig } from "../spalloc/client-config.ts"
 import { SpallocClient, SpallocClientError } from "../spalloc/spalloc-client.ts"
-import { textTable } from "../spalloc/text-table.ts"
 import { type JobRecord, JobState, type MachineRecord, type WhereIsReply } from "../spalloc/types.ts"
 import { systemClock } from "../transport/clock.ts"
 import {
@@ -15,6 +14,7 @@ import {
   portOption,
   UsageError,
 } from "./command.ts"
+import { printable, table } from "./table.ts"
 import { parseHost } from "./target.ts"
 
 const SERVER_OPTIONS: readonly OptionSpec[] = [
@@ -196,15 +196,16 @@ function jobTable(jobs: readonly JobRecord[]): string {
     ownerOf(job),
   ])
   const headings = ["ID", "State", "Power", "Boards", "Machine", "Created at", "Keepalive", "Owner (Host)"]
-  return lines(textTable(headings, rows))
+  return table(headings, rows)
 }
 
 function machineTable(machines: readonly MachineRecord[], jobs: readonly JobRecord[]): string {
   const rows = machines.map((machine) => {
     const onIt = jobs.filter((job) => job.allocated_machine_name === machine.name)
-    return [machine.name, liveBoards(machine), boardsOf(onIt), onIt.length, machine.tags.join(", ")]
+    const dead = machine.dead_boards.length
+    return [machine.name, liveBoards(machine), boardsOf(onIt), dead, onIt.length, machine.tags.join(", ")]
   })
-  return lines(textTable(["Name", "Boards", "In use", "Jobs", "Tags"], rows))
+  return table(["Name", "Boards", "In use", "Dead", "Jobs", "Tags"], rows)
 }
 
 function drawing(machine: MachineRecord, jobs: readonly JobRecord[]): string {
@@ -212,7 +213,8 @@ function drawing(machine: MachineRecord, jobs: readonly JobRecord[]): string {
   const facts = [
     `${machine.name}: ${machine.width}x${machine.height} triads, tags ${machine.tags.join(", ") || "none"}`,
     `${boardsOf(jobs)} of ${liveBoards(machine)} boards in use by ${jobs.length} jobs`,
-  ].map((line) => line.replace(/\p{Cc}/gu, "?"))
+    ...deadText(machine),
+  ].map(printable)
   const map = boardMap({
     width: machine.width,
     height: machine.height,
@@ -221,8 +223,19 @@ function drawing(machine: MachineRecord, jobs: readonly JobRecord[]): string {
     groups: keyed.map(({ job, key }) => ({ label: key, boards: job.boards ?? [] })),
   })
   const rows = keyed.map(({ job, key }) => [key, job.job_id, job.boards?.length ?? 0, ownerOf(job)])
-  const table = rows.length > 0 ? ["", ...textTable(["Key", "Job", "Boards", "Owner (Host)"], rows)] : []
-  return lines([...facts, "", ...map, ...table])
+  const legend = rows.length > 0 ? `\n${table(["Key", "Job", "Boards", "Owner (Host)"], rows)}` : ""
+  return lines([...facts, "", ...map]) + legend
+}
+
+/** Dead boards that are told one by one. */
+const MAX_DEAD_TOLD = 12
+
+/** Those of the configuration and those out of service: the protocol makes no difference. */
+function deadText({ dead_boards: dead }: MachineRecord): string[] {
+  if (dead.length === 0) return []
+  const told = dead.slice(0, MAX_DEAD_TOLD).map((place) => `(${place.join(", ")})`)
+  const more = dead.length > MAX_DEAD_TOLD ? ` and ${dead.length - MAX_DEAD_TOLD} more` : ""
+  return [`dead or out of service: ${told.join(" ")}${more}`]
 }
 
 function whereIsText(found: WhereIsReply): string {

@@ -1,9 +1,10 @@
 /** `spinnaker-relay spalloc`: the partition server, over a laboratory's boards or over fake ones. */
 import { mkdirSync } from "node:fs"
 import { isIPv4 } from "node:net"
-import { dirname, join, resolve } from "node:path"
+import { dirname } from "node:path"
 import { BmpPower } from "../spalloc/bmp-power.ts"
 import type { ServerSettings, SpallocConfig } from "../spalloc/config.ts"
+import { spallocControlAnswers } from "../spalloc/control.ts"
 import { Controller } from "../spalloc/controller.ts"
 import { FAKE_TIMING, FakeLab, MAX_FAKE_TRIADS } from "../spalloc/fake-lab.ts"
 import { readSpallocConfig } from "../spalloc/read-config.ts"
@@ -12,11 +13,13 @@ import { type SpallocEvent, spallocLine } from "../spalloc/spalloc-events.ts"
 import { formatAddress } from "../transport/address.ts"
 import { AllowList } from "../transport/allow.ts"
 import { systemClock } from "../transport/clock.ts"
+import { ControlListenError, ControlListener } from "../transport/control-listener.ts"
 import { CliError, type Command, type CommandIo, numberOption, type Parsed, UsageError } from "./command.ts"
 import { readFile } from "./files.ts"
 import { LOG_OPTIONS, logFrom } from "./log-options.ts"
-import { stateDirectory } from "./state-directory.ts"
+import { STATE_OPTION, spallocControlAddress, spallocState } from "./spalloc-state.ts"
 import { untilStopped } from "./stop.ts"
+import { counted } from "./table.ts"
 
 export const spallocCommand: Command = {
   name: "spalloc",
@@ -32,11 +35,7 @@ export const spallocCommand: Command = {
       default: "127.22.0.0",
       description: "With --fake: loopback address of the first BMP; boards follow upward",
     },
-    {
-      name: "state",
-      value: "PATH",
-      description: "Where jobs are remembered (default: in the user's state directory); :memory: for nowhere",
-    },
+    STATE_OPTION,
     { name: "listen", value: "ADDRESS", description: "Listen here instead of where the configuration says" },
     { name: "port", value: "PORT", description: "TCP port instead of the configuration's; 0 takes any free one" },
     {
@@ -80,8 +79,11 @@ async function runSpalloc(parsed: Parsed, io: CommandIo): Promise<number> {
     ...(lab && { timing: FAKE_TIMING }),
   })
   let server: SpallocServer
+  let control: ControlListener | undefined
   try {
-    server = openServer(parsed, io, config, power, onEvent, lab !== undefined)
+    const state = lab !== undefined && parsed.value("state") === undefined ? ":memory:" : spallocState(parsed, io)
+    server = openServer(state, config, power, onEvent)
+    control = openControl(state, server, onEvent)
   } catch (error) {
     lab?.close()
     throw error
@@ -90,6 +92,7 @@ async function runSpalloc(parsed: Parsed, io: CommandIo): Promise<number> {
   io.stdout(`${JSON.stringify({ spalloc: formatAddress(server.address) })}\n`)
   io.onHangUp?.(() => void reload())
   await untilStopped(io)
+  control?.close()
   power.close()
   server.close()
   lab?.close()
@@ -125,8 +128,6 @@ async function check(parsed: Parsed, io: CommandIo, file: string | undefined): P
   io.stdout(`${file} is right: ${said.join(", ")}\n`)
   return 0
 }
-
-const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`
 
 /** Reads a configuration; throws CliError with a line for each mistake. */
 async function load(file: string): Promise<SpallocConfig> {
@@ -185,15 +186,29 @@ async function openLab(parsed: Parsed, size: string): Promise<FakeLab> {
   }
 }
 
+/** The endpoint for the operator; a server that cannot have one serves all the same. */
+function openControl(
+  state: string,
+  server: SpallocServer,
+  onEvent: (event: SpallocEvent) => void,
+): ControlListener | undefined {
+  if (state === ":memory:") return undefined
+  const address = spallocControlAddress(state)
+  try {
+    return new ControlListener({ address, clock: systemClock, onRequest: spallocControlAnswers(server) })
+  } catch (error) {
+    if (!(error instanceof ControlListenError)) throw error
+    onEvent({ type: "no-control", detail: error.message })
+    return undefined
+  }
+}
+
 function openServer(
-  parsed: Parsed,
-  io: CommandIo,
+  state: string,
   config: SpallocConfig,
   power: BmpPower,
   onEvent: (event: SpallocEvent) => void,
-  isFake: boolean,
 ): SpallocServer {
-  const state = statePath(parsed, io, isFake)
   let controller: Controller
   try {
     if (state !== ":memory:") mkdirSync(dirname(state), { recursive: true })
@@ -217,13 +232,4 @@ function openServer(
       cause: error,
     })
   }
-}
-
-function statePath(parsed: Parsed, io: CommandIo, isFake: boolean): string {
-  const given = parsed.value("state")
-  if (given !== undefined) return given === ":memory:" ? given : resolve(given)
-  if (isFake) return ":memory:"
-  const directory = stateDirectory(process.platform, io.env)
-  if (directory === undefined) throw new CliError("There is no home directory to remember jobs in: give --state PATH.")
-  return join(directory, "spalloc.sqlite")
 }

@@ -1,11 +1,14 @@
 /** Tables and times for people. */
 
-/** Rows as lines, each column as wide as its widest cell, two spaces between; the last one is not padded. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [head, ...rows.map((row) => row.map(printable))]
+/** Rows as lines, each column as wide as its widest cell, two spaces between; columns of numbers are set to the right. */
+export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+  const all = [head, ...rows.map((row) => row.map((cell) => printable(String(cell))))]
   const widths = head.map((_, column) => Math.max(...all.map((row) => Bun.stringWidth(row[column] ?? ""))))
-  const pad = (cell: string, column: number): string =>
-    cell + " ".repeat(Math.max(0, widths[column]! - Bun.stringWidth(cell)))
+  const isNumeric = head.map((_, column) => rows.some((row) => typeof row[column] === "number"))
+  const pad = (cell: string, column: number): string => {
+    const space = " ".repeat(Math.max(0, widths[column]! - Bun.stringWidth(cell)))
+    return isNumeric[column] ? space + cell : cell + space
+  }
   return all.map((row) => `${row.map(pad).join("  ").trimEnd()}\n`).join("")
 }
 

@@ -67,7 +67,8 @@ export class BoardService {
   /** Puts a board back; false if there is no such board, or it is in service. */
   restore(machineName: string, [x, y, z]: BoardPlace): boolean {
     const machine = this.options.machines().get(machineName)
-    return machine !== undefined && machine.torus.has(x, y, z) && this.#recovered(machine, machine.torus.board(x, y, z))
+    if (!machine?.torus.has(x, y, z)) return false
+    return this.#recovered(machine, machine.torus.board(x, y, z))
   }
 
   /** Tries out the boards that are out of service. */

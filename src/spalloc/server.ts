@@ -6,14 +6,16 @@ import { type Address, formatAddress, unmapHost } from "../transport/address.ts"
 import { AllowList } from "../transport/allow.ts"
 import { type Clock, every, type Timer } from "../transport/clock.ts"
 import { StreamListener, type StreamPort } from "../transport/stream-listener.ts"
+import type { FailingBoard } from "./board-service.ts"
 import { ClientConnection, type ClientOwner } from "./client-connection.ts"
 import { runCommand } from "./commands.ts"
 import type { SpallocConfig } from "./config.ts"
+import type { BoardsControl } from "./control.ts"
 import type { Controller } from "./controller.ts"
 import { encodeLine, type JsonObject } from "./line-codec.ts"
 import { Notifier } from "./notifier.ts"
 import type { DisconnectReason, SpallocEvent } from "./spalloc-events.ts"
-import type { PowerResult, PowerWork } from "./types.ts"
+import type { BoardPlace, MachineRecord, PowerResult, PowerWork } from "./types.ts"
 
 /** Connections in all. */
 export const MAX_CONNECTIONS = 20_000
@@ -38,7 +40,7 @@ export interface ServerOptions {
 }
 
 /** A running server. */
-export class SpallocServer implements ClientOwner {
+export class SpallocServer implements ClientOwner, BoardsControl {
   readonly clock: Clock
   readonly notifier = new Notifier()
   /** Clients parted from, by reason. */
@@ -104,6 +106,22 @@ export class SpallocServer implements ClientOwner {
     this.#lookTimer = this.#lookRegularly()
     this.#endTurnSoon()
     return lines
+  }
+
+  get machines(): readonly MachineRecord[] {
+    return this.#options.controller.listMachines()
+  }
+
+  get failingBoards(): readonly FailingBoard[] {
+    return this.#options.controller.failingBoards
+  }
+
+  restoreBoard(machine: string, board: BoardPlace): boolean {
+    const isRestored = this.#options.controller.restoreBoard(machine, board)
+    // Durable before anybody is told.
+    this.#endTurnSoon()
+    this.#endTurn()
+    return isRestored
   }
 
   /** Stops listening, parts from everybody and closes the state; jobs keep their boards and power. */

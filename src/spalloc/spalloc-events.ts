@@ -32,6 +32,7 @@ export type ShellEvent =
   | { readonly type: "bmp-answers"; readonly bmp: string; readonly version: string }
   | { readonly type: "power-retry"; readonly bmp: string; readonly detail: string; readonly retryMs: number }
   | { readonly type: "state-not-written"; readonly detail: string; readonly retryMs: number }
+  | { readonly type: "no-control"; readonly detail: string }
   | { readonly type: "reloaded"; readonly detail: string }
   | { readonly type: "reload-failed"; readonly detail: string }
   | { readonly type: "internal-error"; readonly where: string; readonly detail: string }
@@ -69,6 +70,8 @@ export function spallocLine(event: SpallocEvent): { readonly level: Level; reado
       return line("warn", `BMP ${event.bmp}: ${event.detail}; trying again in ${(event.retryMs / 1000).toFixed(0)} s`)
     case "state-not-written":
       return line("error", `the state cannot be written (${event.detail}): no command is answered until it can be`)
+    case "no-control":
+      return line("warn", `"spalloc boards" and "spalloc restore" will not reach this server: ${event.detail}`)
     case "reloaded":
       return line("info", `configuration: ${event.detail}`)
     case "reload-failed":

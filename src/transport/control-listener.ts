@@ -99,7 +99,7 @@ function prepare(address: string): void {
   if (address.startsWith("\\\\.\\pipe\\")) return
   if (Buffer.byteLength(address) > MAX_PATH) {
     throw new ControlListenError(
-      `The path ${address} is too long for a socket (at most ${MAX_PATH} bytes): name a shorter folder with --data.`,
+      `The path ${address} is too long for a socket (at most ${MAX_PATH} bytes): choose a shorter one.`,
     )
   }
   const found = lstatSync(address, { throwIfNoEntry: false })

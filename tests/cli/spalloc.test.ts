@@ -48,6 +48,15 @@ describe("spalloc ps", () => {
     expect(JSON.parse(stdout)).toMatchObject([{ job_id: 2, owner: "two", keepalive: null }])
   })
 
+  test("clears no screen where standard output is a file, whatever standard error is", async () => {
+    const { options } = await withJobs()
+    const run = new CliRun(spallocPsCommand, [...options, "--watch"], { isTerminal: true })
+    await until(() => run.stdout.includes("two"), "the list")
+    run.stop()
+    await run.exit
+    expect(run.stdout).toStartWith("ID")
+  })
+
   test("prints it again at each change, until Ctrl-C", async () => {
     const { options, client } = await withJobs()
     const run = new CliRun(spallocPsCommand, [...options, "--json", "--watch"])
@@ -68,13 +77,13 @@ describe("spalloc machine", () => {
   test("lists machines", async () => {
     const { options } = await withJobs()
     const { stdout } = await runCli(spallocMachineCommand, ...options)
-    expect(stdout).toBe("Name  Boards  In use  Jobs  Tags\nlab       17       4     2  default\n")
+    expect(stdout).toBe("Name  Boards  In use  Dead  Jobs  Tags\nlab       17       4     1     2  default\n")
   })
 
   test("draws one: jobs as pieces, dead boards as holes, dead links crossed", async () => {
     const { options } = await withJobs()
     const { stdout } = await runCli(spallocMachineCommand, "lab", ...options)
-    const drawing = stdout.split("\n").slice(3, 11)
+    const drawing = stdout.split("\n").slice(4, 12)
     expect(drawing).toEqual([
       " ___     ___",
       "/ . \\___/ . \\___     ___",
@@ -85,7 +94,7 @@ describe("spalloc machine", () => {
       "    / A  ___/ . \\___/ . \\___/",
       "    \\___/   \\___/   \\___/",
     ])
-    expect(stdout).toContain("4 of 17 boards in use by 2 jobs")
+    expect(stdout).toContain("4 of 17 boards in use by 2 jobs\ndead or out of service: (2, 1, 2)\n")
   })
 
   test("says which machines there are instead of one that there is not", async () => {

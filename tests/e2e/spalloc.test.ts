@@ -1,6 +1,6 @@
 /** The spalloc server as its users have it: processes, a configuration file, fake boards, and a kill without warning. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { mkdtemp, rm, stat, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Child, startBoard, startRelay } from "../support/relay-process.ts"
@@ -94,7 +94,8 @@ describe.if(manyLoopbacks && process.platform !== "win32")("spalloc --config", (
     ])
     const file = join(folder, "lab.toml")
     await writeFile(file, machine("desk", board.scp.host, `${bmp}:${board.scp.port}`))
-    const args = ["spalloc", "--config", file, "--state", join(folder, "state.sqlite"), "--port", "0"]
+    const state = ["--state", join(folder, "state.sqlite")]
+    const args = ["spalloc", "--config", file, ...state, "--port", "0"]
     let before: unknown
     {
       await using server = startRelay(args)
@@ -129,6 +130,10 @@ describe.if(manyLoopbacks && process.platform !== "win32")("spalloc --config", (
     // Power work that the killed process had not finished is finished.
     await ready(client, 1)
     await board.waitForLine(/rom|power/i)
+    // The operator is answered by the second one, though the first has left its socket behind.
+    expect(await run("spalloc", "boards", ...state)).toEqual({ exit: 0, out: "All boards came up the last time." })
+    expect((await run("spalloc", "restore", "desk", "0", "0", "0", ...state)).out).toContain("desk is in service.")
+    expect((await stat(`${state[1]}.sock`)).mode & 0o777).toBe(0o600)
   }, 30_000)
 
   test.if(process.env.FULL !== undefined)(

@@ -161,7 +161,7 @@ describe("the control endpoint", () => {
     writeFileSync(address, "mine")
     expect(() => listen(echo, systemClock, address)).toThrow("is in the way and no socket")
     expect(existsSync(address)).toBe(true)
-    expect(() => listen(echo, systemClock, join(scratch, "x".repeat(120)))).toThrow("name a shorter folder with --data")
+    expect(() => listen(echo, systemClock, join(scratch, "x".repeat(120)))).toThrow("choose a shorter one")
     expect(() => listen(echo, systemClock, join(scratch, "none", "x.sock"))).toThrow(ControlListenError)
   })
 })
