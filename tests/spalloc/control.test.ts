@@ -47,7 +47,7 @@ test("requests are answered", () => {
 })
 
 test("a fault of the program is an answer and ends nothing", () => {
-  const broken = { ...boards, restoreBoard: () => [][0]!["x"] }
+  const broken = { ...boards, restoreBoard: () => JSON.parse("") }
   expect(ask({ command: "restore", machine: "lab", board: [0, 0, 2] }, broken)).toEqual({
     ok: false,
     error: expect.stringContaining("a fault in the program itself"),
