@@ -40,6 +40,10 @@ export class ClientBoards {
   readonly #told = new Set<string>()
   readonly #leases = new LeaseLines()
   #first!: LocalBoard
+  /** What stands at the first board's address; undefined before the first list. */
+  #firstInfo: BoardInfo | undefined
+  /** How often that was a board of another name. */
+  #successions = 0
   /** Lists are taken in one after the other. */
   #work: Promise<void> = Promise.resolve()
   #closed = false
@@ -58,6 +62,11 @@ export class ClientBoards {
   /** The first board's ports. */
   port(channel: Channel): number | undefined {
     return this.#first.ports.get(channel)
+  }
+
+  /** The server's name for the board at the first address; empty, for the server's first, before it has told. */
+  get firstName(): string {
+    return this.#firstInfo?.name ?? ""
   }
 
   /** Flows now. */
@@ -105,20 +114,38 @@ export class ClientBoards {
   }
 
   async #take(list: readonly BoardInfo[]): Promise<void> {
-    const [first, ...others] = list
-    // A server that calls its first board something else each time must not fill this memory.
-    if (first && !this.#boards.has(first.name) && this.#boards.size < MAX_BOARDS) this.#meetFirst(first)
-    for (const info of others) {
-      if (this.#closed || this.#boards.size >= MAX_BOARDS) return
-      if (!this.#boards.has(info.name)) await this.#meet(info)
+    const first = this.#firstOf(list)
+    // A server that calls its first board something else each time must not fill the log.
+    if (first && this.#successions++ >= MAX_BOARDS) return
+    if (first) this.#meetFirst(first)
+    for (const info of list) {
+      if (this.#closed) return
+      if (!this.#boards.has(info.name) && this.#boards.size < MAX_BOARDS) await this.#meet(info)
+      if (info.name === this.firstName) this.#firstInfo = info
       this.#map(info)
     }
-    if (first) this.#map(first)
+  }
+
+  /**
+   * What is to be at the first address from now on; undefined: what is there. Programs that are under way must not find
+   * another board where theirs was, so the place is for the server's first board as it was first told, for the same
+   * under another name, and for one that is the server's only board.
+   */
+  #firstOf(list: readonly BoardInfo[]): BoardInfo | undefined {
+    const now = this.#firstInfo
+    if (!now) return list[0]
+    if (list.some(({ name }) => name === now.name)) return undefined
+    const boards = list.filter(({ kind }) => kind === "board")
+    const successor =
+      boards.length === 1 ? boards[0] : boards.find(({ host }) => host !== undefined && host === now.host)
+    return successor && !this.#boards.has(successor.name) ? successor : undefined
   }
 
   #meetFirst(info: BoardInfo): void {
     const { bind } = this.#options.settings
     const address = bind[0] !== undefined && isIPv4(bind[0]) && bind[0] !== "0.0.0.0" ? bind[0] : "127.0.0.1"
+    if (this.#firstInfo) this.#boards.delete(this.#firstInfo.name)
+    this.#firstInfo = info
     this.#boards.set(info.name, { board: this.#first, address })
     this.#tell(info, address)
   }

@@ -48,6 +48,7 @@ export async function startTunnelClient(
   // Only now, with the first board's ports in hand, is the server spoken to.
   carrier = new TunnelCarrier({
     ...{ name: options.name, addresses: options.addresses, key: options.key, clock, random, observer },
+    firstBoard: () => boards.firstName,
     newReplay: (channel) => (channel === "boot" ? new BootKeeper() : undefined),
     onNotice: (notice) => {
       boards.noticed(notice)

@@ -29,6 +29,8 @@ export interface TunnelDialOptions {
   readonly clock: Clock
   readonly random: Random
   readonly observer: Observer
+  /** The name, once it is known, of the board that links to no name go to: they are not to go to another later. */
+  readonly firstBoard?: () => string
   readonly newReplay: (channel: Channel) => Replay | undefined
   readonly onNotice: (notice: Notice) => void
   /** There is a connection (again). */
@@ -260,7 +262,8 @@ export class TunnelCarrier implements LinkCarrier {
   }
 
   #open(link: CarriedLink, mux: MuxConnection): void {
-    const { channel, board } = link.service
+    const { channel, board: named } = link.service
+    const board = named || this.#options.firstBoard?.() || ""
     const flow = mux.open(channel, board, link.application, {
       onDatagram: (datagram) => link.deliver(datagram),
       onTagged: (tagged) => link.deliverTagged(tagged),
