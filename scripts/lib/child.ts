@@ -31,6 +31,8 @@ export interface ChildOptions {
   readonly cwd?: string
   /** Added to this process's environment; undefined takes a variable away. */
   readonly env?: Readonly<Record<string, string | undefined>>
+  /** What it reads, to the end; nothing if not given. */
+  readonly stdin?: string
   /** Called with every line as it comes. */
   readonly onLine?: (line: string, stream: "stdout" | "stderr") => void
 }
@@ -58,11 +60,11 @@ async function readLines(stream: ReadableStream<Uint8Array>, onLine: (line: stri
   if (rest) onLine(rest)
 }
 
-/** Starts `command` with its standard input closed. Throws what Bun.spawn throws where there is no such program. */
+/** Starts `command`. Throws what Bun.spawn throws where there is no such program. */
 export function startChild(command: readonly string[], options: ChildOptions = {}): Child {
   guardExit()
   const subprocess = Bun.spawn([...command], {
-    stdin: "ignore",
+    stdin: options.stdin === undefined ? "ignore" : new TextEncoder().encode(options.stdin),
     stdout: "pipe",
     stderr: "pipe",
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
