@@ -1,8 +1,8 @@
 /** Connects to whichever of a server's addresses answers first: which one leads to it depends on where this machine is. */
 import { type Address, formatAddress } from "../address.ts"
-import type { Clock } from "../clock.ts"
+import { type Clock, every } from "../clock.ts"
 import type { Resolver } from "../resolver.ts"
-import type { TcpOwner } from "../tcp-port.ts"
+import type { ConnectResult, TcpOwner } from "../tcp-port.ts"
 import { connectTls, type SecurePort } from "./tls-port.ts"
 
 /** One way to a server. */
@@ -20,6 +20,11 @@ export function wayName({ resolver, port }: Way): string {
 export const REACH_TIMEOUT_MS = 5_000
 /** Each further way is tried this much later: a server that is where it was is not called at all its addresses. */
 const STAGGER_MS = 250
+/**
+ * A way that is silent is called again this often, beside the call that is under way: a system that got no answer waits
+ * for 1, 2, 4 s and longer, and would find a network that is back only then.
+ */
+const CALL_AGAIN_MS = 1_000
 
 /** A connection that has been made; call `own` at once. */
 export interface Reached {
@@ -39,7 +44,7 @@ export function reach(options: {
   ownerOf: (reached: Reached) => TcpOwner
   noWayTo?: (address: Address) => Promise<string | undefined>
 }): Promise<ReachResult> {
-  const { ways, clock, ownerOf, noWayTo } = options
+  const { ways, clock, noWayTo } = options
   return new Promise((resolve) => {
     let won = false
     let left = ways.length
@@ -59,28 +64,39 @@ export function reach(options: {
         failed(`the name ${way.resolver.name} leads to no address`, true)
         return
       }
-      const result = await connectTls({
-        address: { host, port: way.port },
-        timeoutMs: REACH_TIMEOUT_MS,
-        clock,
-        ownerOf: (port) => {
-          if (won) {
-            port.abort()
-            return DEAF
-          }
-          won = true
-          const reached = { way, port }
-          const owner = ownerOf(reached)
-          resolve({ ok: true, reached })
-          return owner
-        },
-        ...(noWayTo && { noWayTo }),
-      })
+      const result = await call(way, { host, port: way.port })
       if (!result.ok) {
         way.resolver.invalidate()
         failed(result.detail, result.ownNetwork)
       }
     }
+    /** The first answer to any of the calls, a refusal too; or that none has come in time. */
+    const call = (way: Way, address: Address): Promise<ConnectResult> =>
+      new Promise((answered) => {
+        const begun = clock.now()
+        let over = false
+        const ownerOf = (port: SecurePort): TcpOwner => {
+          if (won || over) {
+            port.abort()
+            return DEAF
+          }
+          won = true
+          const reached = { way, port }
+          const owner = options.ownerOf(reached)
+          resolve({ ok: true, reached })
+          return owner
+        }
+        const once = async (): Promise<void> => {
+          const timeoutMs = REACH_TIMEOUT_MS - (clock.now() - begun)
+          if (won || timeoutMs <= 0) return
+          const result = await connectTls({ address, timeoutMs, clock, ownerOf, ...(noWayTo && { noWayTo }) })
+          over = true
+          again.cancel()
+          answered(result)
+        }
+        const again = every(clock, CALL_AGAIN_MS, () => void once())
+        void once()
+      })
     const within = (name: Promise<string>): Promise<string | undefined> =>
       Promise.race([name, new Promise<undefined>((done) => clock.after(REACH_TIMEOUT_MS, () => done(undefined)))])
     if (ways.length === 0) resolve({ ok: false, detail, ownNetwork: false })

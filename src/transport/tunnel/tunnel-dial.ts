@@ -45,6 +45,8 @@ export interface TunnelDialOptions {
 const STABLE_MS = 5_000
 /** Errors of this machine's own network, and the loss of a server that was just there, are retried at most this far apart. */
 const SOON_CAP_MS = 1_000
+/** A server that was there this recently counts as just there: as long as most wait for a client to come back, and the time to notice. */
+const JUST_THERE_MS = 120_000
 
 type State =
   | { readonly kind: "waiting"; readonly timer: Timer }
@@ -165,7 +167,8 @@ export class TunnelCarrier implements LinkCarrier {
       ...(noWayTo && { noWayTo }),
     })
     if (!result.ok && this.#state.kind === "connecting") {
-      this.#retry("connect-failed", result.detail, result.ownNetwork)
+      const justThere = this.#session !== undefined && clock.now() - this.#startedAt < JUST_THERE_MS
+      this.#retry("connect-failed", result.detail, result.ownNetwork || justThere)
       this.#options.onDown?.("failed", result.detail)
     }
   }

@@ -7,6 +7,7 @@ import { makeCertificate } from "../../../src/transport/tunnel/certificate.ts"
 import { REACH_TIMEOUT_MS, type Reached, reach, type Way, wayName } from "../../../src/transport/tunnel/reach.ts"
 import { connectTls, listenTls } from "../../../src/transport/tunnel/tls-port.ts"
 import { FakeClock } from "../../support/fake-clock.ts"
+import { Middleman } from "../../support/middleman.ts"
 import { RawServer } from "../../support/raw-tcp.ts"
 import { RecordingObserver } from "../../support/recording-observer.ts"
 import { until } from "../../support/until.ts"
@@ -90,6 +91,24 @@ describe("reach", () => {
       const result = await reach({ ways, clock: systemClock, ownerOf })
       expect(result.ok && result.reached.way).toBe(ways[1]!)
     }
+  })
+
+  test("calls a silent way again each second, and takes whichever call is answered", async () => {
+    const clock = new FakeClock()
+    const good = server()
+    using middleman = new Middleman(good.address.port)
+    // What comes now is never heard of again, as the first packet of a connection on a network that is down.
+    middleman.stopReading()
+    const { all, ownerOf } = owned()
+    const result = reach({ ways: [way({ host: "127.0.0.1", port: middleman.port }, clock)], clock, ownerOf })
+    await until(() => middleman.accepted === 1, "the first call")
+    middleman.pass()
+    clock.advance(1_000)
+    expect(await result).toMatchObject({ ok: true })
+    expect([all.length, middleman.accepted]).toEqual([1, 2])
+    clock.advance(REACH_TIMEOUT_MS)
+    await until(() => middleman.connections === 1, "the end of the call that nobody answered")
+    expect(all).toHaveLength(1)
   })
 
   test("keeps one connection where two ways lead to the server", async () => {
