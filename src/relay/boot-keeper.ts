@@ -6,8 +6,11 @@
 import { BOOT_MAX_BLOCKS, BootOpcode, decodeBoot } from "../protocol/boot.ts"
 import type { Replay } from "../transport/carried-link.ts"
 
-/** A boot is kept this long after its last datagram. */
-export const KEEP_BOOT_MS = 5_000
+/**
+ * A boot is kept this long after its last datagram: as long as its datagrams may wait for a connection, and longer than
+ * it takes to find out that one is silent (5 s) and to make the next.
+ */
+export const KEEP_BOOT_MS = 10_000
 /** START, END and twice the blocks that an image can have: clients that repeat blocks are rare, endless ones hostile. */
 const MAX_DATAGRAMS = 2 * BOOT_MAX_BLOCKS + 2
 

@@ -1,5 +1,6 @@
 /** A TCP middle-man that a test makes fail: it can stop reading, swallow, reset or hold what passes. */
 import type { Socket, TCPSocketListener } from "bun"
+import { type Clock, systemClock } from "../../src/transport/clock.ts"
 
 interface Pair {
   readonly near: Socket<unknown>
@@ -8,7 +9,12 @@ interface Pair {
   readonly delayMs: number
   /** Nothing passes any more, and neither end is told. */
   dead: boolean
+  /** What comes from that end is swallowed; the other way passes. */
+  mute: End | undefined
 }
+
+/** An end of a connection, as the middle-man sees it. */
+export type End = "client" | "server"
 
 /** Stands between a client and a server. */
 export class Middleman implements Disposable {
@@ -20,9 +26,14 @@ export class Middleman implements Disposable {
   delayMs = 0
   #pairs = new Set<Pair>()
   #mode: "pass" | "stop-reading" | "refuse" = "pass"
+  /** What is held back, in order; undefined while all passes. */
+  #held: (() => void)[] | undefined
   readonly #listener: TCPSocketListener<unknown>
 
-  constructor(private targetPort: number) {
+  constructor(
+    private targetPort: number,
+    private readonly clock: Clock = systemClock,
+  ) {
     const pairs = new Map<Socket<unknown>, Pair>()
     this.#listener = Bun.listen({
       hostname: "127.0.0.1",
@@ -31,7 +42,7 @@ export class Middleman implements Disposable {
         binaryType: "uint8array",
         open: (near) => {
           this.accepted++
-          const pair: Pair = { near, far: undefined, pending: [], delayMs: this.delayMs, dead: false }
+          const pair: Pair = { near, far: undefined, pending: [], delayMs: this.delayMs, dead: false, mute: undefined }
           pairs.set(near, pair)
           this.#pairs.add(pair)
           if (this.#mode === "refuse") near.terminate()
@@ -41,11 +52,8 @@ export class Middleman implements Disposable {
         data: (near, chunk) => {
           const pair = pairs.get(near)
           this.fromClients += chunk.length
-          if (!pair || pair.dead) return
-          this.#later(pair, () => {
-            if (pair.far) pair.far.write(chunk)
-            else pair.pending.push(new Uint8Array(chunk))
-          })
+          const copy = chunk.slice()
+          if (pair) this.#later(pair, "client", () => (pair.far ? pair.far.write(copy) : pair.pending.push(copy)))
         },
         close: (near) => {
           const pair = pairs.get(near)
@@ -85,6 +93,23 @@ export class Middleman implements Disposable {
     for (const pair of this.#pairs) pair.dead = true
   }
 
+  /** Of today's connections one end is not heard any more, and is not told; new ones pass. */
+  mute(end: End): void {
+    for (const pair of this.#pairs) pair.mute = end
+  }
+
+  /** Keeps back all that comes, on every connection, until `release`. */
+  hold(): void {
+    this.#held ??= []
+  }
+
+  /** Lets all that was held back go on, in its order. */
+  release(): void {
+    const held = this.#held ?? []
+    this.#held = undefined
+    for (const pass of held) pass()
+  }
+
   /** New connections are reset at once. */
   refuse(): void {
     this.#mode = "refuse"
@@ -116,12 +141,14 @@ export class Middleman implements Disposable {
     this.#listener.stop(true)
   }
 
-  #later(pair: Pair, pass: () => void): void {
+  #later(pair: Pair, from: End, pass: () => void): void {
+    if (pair.dead || pair.mute === from) return
     const alive = (): void => {
-      if (!pair.dead) pass()
+      if (this.#held) this.#held.push(alive)
+      else if (!pair.dead && pair.mute !== from) pass()
     }
     if (pair.delayMs === 0) alive()
-    else setTimeout(alive, pair.delayMs)
+    else this.clock.after(pair.delayMs, alive)
   }
 
   #dial(pair: Pair): void {
@@ -135,7 +162,8 @@ export class Middleman implements Disposable {
           for (const chunk of pair.pending.splice(0)) far.write(chunk)
         },
         data: (_far, chunk) => {
-          this.#later(pair, () => pair.near.write(chunk))
+          const copy = chunk.slice()
+          this.#later(pair, "server", () => pair.near.write(copy))
         },
         close: () => {
           if (!pair.dead) pair.near.end()

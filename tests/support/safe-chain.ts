@@ -9,6 +9,7 @@ import { LEASE_DEFAULTS, type LeaseSettings } from "../../src/relay/lease-settin
 import { type SafeServer, startSafeServer } from "../../src/relay/safe-server.ts"
 import { type BoardConfig, SERVER_LIMITS, type ServerConfig } from "../../src/relay/server-config.ts"
 import { startTunnelClient, type TunnelClient } from "../../src/relay/tunnel-client.ts"
+import { type Clock, systemClock } from "../../src/transport/clock.ts"
 import type { ClientKey } from "../../src/transport/tunnel/greeting.ts"
 import { testContext, testSettings } from "./chain.ts"
 import { MemoryStore } from "./memory-store.ts"
@@ -25,6 +26,8 @@ export interface SafeChainOptions {
   readonly config?: Partial<ServerConfig>
   readonly usual?: Partial<EndpointSettings>
   readonly legacy?: EndpointSettings
+  /** Of everything but the keys. */
+  readonly clock?: Clock
 }
 
 /** One user's client. */
@@ -47,15 +50,17 @@ export class SafeChain implements AsyncDisposable {
     readonly keys: KeyBook,
     readonly server: SafeServer,
     readonly observer: RecordingObserver,
+    private readonly clock: Clock,
   ) {}
 
   /** Starts boards and server. */
   static async start(options: SafeChainOptions = {}): Promise<SafeChain> {
+    const { clock = systemClock } = options
     const boards: UdpBoard[] = []
     for (const board of options.boards ?? [{ booted: true }]) {
-      boards.push(await UdpBoard.open({ scpPort: 0, bootPort: 0, helloBroadcast: undefined, ...board }))
+      boards.push(await UdpBoard.open({ clock, scpPort: 0, bootPort: 0, helloBroadcast: undefined, ...board }))
     }
-    const context = testContext()
+    const context = { ...testContext(), clock }
     const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length))
     const keys = KeyBook.open(new MemoryStore(), { now: Date.now, randomBytes: random })
     const config: ServerConfig = {
@@ -66,7 +71,7 @@ export class SafeChain implements AsyncDisposable {
     const newId = (): string => randomBytes(16).toString("hex")
     const usual = testSettings(options.usual)
     const common = { config, machineName: "machine", keys, newId, usual, legacy: options.legacy }
-    return new SafeChain(boards, keys, await startSafeServer(common, context), context.observer)
+    return new SafeChain(boards, keys, await startSafeServer(common, context), context.observer, clock)
   }
 
   /** The only board, or the first. */
@@ -93,7 +98,7 @@ export class SafeChain implements AsyncDisposable {
     { port = this.server.port, ready = true }: { port?: number; ready?: boolean } = {},
   ): Promise<SafeClient> {
     const [scpPort, bootPort] = (await freePorts(2)) as [number, number]
-    const context = testContext()
+    const context = { ...testContext(), clock: this.clock }
     const { observer } = context
     const settings = testSettings({ bootViaTcp: true, sdpViaTcp: true, scpPort, bootPort, bootGapMs: 0, ...change })
     const downs: string[] = []
