@@ -55,7 +55,7 @@ export type Event =
   | { type: "hello-unheard"; address: string; detail: string; retryMs: number; expectTaken: boolean }
   | { type: "hello-listening"; address: string }
   /** A board, or the BMP, of the server is to be found at `address` on this machine. */
-  | { type: "board-address"; board: string; kind: "board" | "bmp"; address: string }
+  | { type: "board-address"; board: string; kind: "board" | "bmp"; address: string; boardType?: "spin3" | "spin5" }
   | { type: "board-no-address"; board: string; address: string; detail: string }
   /** A program has read the address of a board that has none here. */
   | { type: "board-elsewhere"; address: string }

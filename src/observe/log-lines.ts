@@ -104,10 +104,12 @@ function releaseWords({ user, cause, afterMs }: { user: string; cause: ReleaseCa
 }
 
 /** What to type, or to put into .spynnaker.cfg, to use a board or a BMP. */
-function copyable({ kind, address }: { kind: "board" | "bmp"; address: string }): string {
-  return kind === "bmp"
-    ? `rig-power ${address} on; .spynnaker.cfg [Machine]: bmp_names = ${address}`
-    : `rig-info ${address}; ybug ${address}; .spynnaker.cfg [Machine]: machine_name = ${address}`
+function copyable({ kind, address, boardType }: Extract<Event, { type: "board-address" }>): string {
+  if (kind === "bmp") return `rig-power ${address} on; .spynnaker.cfg [Machine]: bmp_names = ${address}`
+  const [boot, version] = boardType
+    ? [`rig-boot ${address} --${boardType}; `, `, version = ${boardType.at(-1)}`]
+    : ["", ""]
+  return `${boot}rig-info ${address}; ybug ${address}; .spynnaker.cfg [Machine]: machine_name = ${address}${version}`
 }
 
 /** The line of an event. */

@@ -9,7 +9,12 @@ export interface BoardInfo {
   readonly kind: "board" | "bmp"
   /** Its IPv4 address on the server's side, as the machine tells it to programs; absent until the name resolves. */
   readonly host?: string
+  /** Which board it is, where its owner has said so: boot tools want to be told. */
+  readonly type?: BoardType
 }
+
+/** The boards that there are: of 4 chips and of 48. */
+export type BoardType = "spin3" | "spin5"
 
 /** Boards that one server serves at most: as many as fit in a notice, and as a client can give addresses to. */
 export const MAX_BOARDS = 64
@@ -33,12 +38,13 @@ export function decodeBoardList(payload: Uint8Array): BoardInfo[] | undefined {
   if (!Array.isArray(list) || list.length > MAX_BOARDS) return undefined
   const boards: BoardInfo[] = []
   for (const entry of list as unknown[]) {
-    const { name, kind, host } = (entry ?? {}) as Record<string, unknown>
+    const { name, kind, host, type } = (entry ?? {}) as Record<string, unknown>
     // Names get into logs and files: nothing that steers a terminal or cannot be seen.
     if (typeof name !== "string" || name.length > MAX_NAME || !/^[^\p{C}\p{Z}]+$/u.test(name)) return undefined
     if (kind !== "board" && kind !== "bmp") continue
     if (boards.some((board) => board.name === name)) continue
-    boards.push({ name, kind, ...(typeof host === "string" && isIPv4(host) && { host }) })
+    const at = typeof host === "string" && isIPv4(host) && { host }
+    boards.push({ name, kind, ...at, ...((type === "spin3" || type === "spin5") && { type }) })
   }
   return boards
 }

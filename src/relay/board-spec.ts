@@ -1,5 +1,5 @@
 /** Which boards a server serves, and where: from a command line or a configuration. */
-import type { BoardInfo } from "./board-list.ts"
+import type { BoardInfo, BoardType } from "./board-list.ts"
 import type { EndpointSettings } from "./endpoint.ts"
 import { grants, type Key } from "./key.ts"
 import { LEASE_DEFAULTS, type LeaseSettings } from "./lease-settings.ts"
@@ -10,6 +10,8 @@ export interface BoardSpec {
   /** What clients ask for it by. */
   readonly name: string
   readonly kind: BoardInfo["kind"]
+  /** Told to clients. */
+  readonly type?: BoardType
   /** A host name or IP literal. */
   readonly address: string
   readonly scpPort: number
@@ -38,8 +40,8 @@ export function specsOf(settings: EndpointSettings): BoardSpec[] {
 /** All boards of a configuration, then their BMPs, each once and called what its address is. */
 export function specsOfConfig({ boards }: ServerConfig): BoardSpec[] {
   const specs = boards.map(
-    ({ name, address, scpPort, bootPort, lease }): BoardSpec => ({
-      ...{ name, kind: "board", address, scpPort, bootPort, lease },
+    ({ name, address, scpPort, bootPort, lease, type }): BoardSpec => ({
+      ...{ name, kind: "board", address, scpPort, bootPort, lease, ...(type !== "auto" && { type }) },
     }),
   )
   for (const { bmp, bootPort } of boards) {

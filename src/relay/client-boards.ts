@@ -220,7 +220,9 @@ export class ClientBoards {
   }
 
   #tell(info: BoardInfo, address: string): void {
-    this.#options.context.observer.event({ type: "board-address", board: info.name, kind: info.kind, address })
+    const { name: board, kind, type: boardType } = info
+    const { observer } = this.#options.context
+    observer.event({ type: "board-address", board, kind, address, ...(boardType && { boardType }) })
   }
 
   #complain(info: BoardInfo, address: string, detail: string): void {

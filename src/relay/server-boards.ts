@@ -99,7 +99,10 @@ export class ServerBoards {
 
   /** Names and kinds of the boards now, and where they are. */
   get infos(): readonly BoardInfo[] {
-    return [...this.#services.values()].map(({ info }) => info)
+    return [...this.#services.values()].map(({ info }) => {
+      const type = this.#specs.get(info.name)?.type
+      return type ? { ...info, type } : info
+    })
   }
 
   /** Flows to the board of that name now. */

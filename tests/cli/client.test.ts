@@ -30,6 +30,17 @@ test("a client has the first board at the address that it is told, so that a sec
   expect(await client.exit).toBe(0)
 })
 
+test("a client says what to type for a board whose type its owner has told", async () => {
+  await using chain = await SafeChain.start()
+  const { config } = chain.server
+  chain.server.reconfigure({ ...config, boards: config.boards.map((board) => ({ ...board, type: "spin5" })) })
+  const client = new CliRun(clientCommand, await joined(chain))
+  await client.said("is at 127.0.0.1: rig-boot 127.0.0.1 --spin5; ")
+  await client.said("machine_name = 127.0.0.1, version = 5\n")
+  client.stop()
+  expect(await client.exit).toBe(0)
+})
+
 test.each(["192.0.2.1", "0.0.0.0", "::1", "somewhere"])(
   "a client offers boards to this machine only, not at %s",
   async (address) => {

@@ -109,6 +109,7 @@ const SAMPLES: { [T in Event["type"]]: readonly [Level, Omit<Extract<Event, { ty
   "hello-listening": [["info", { address: "0.0.0.0:54321" }]],
   "board-address": [
     ["info", { board: "192.0.2.1", kind: "board", address: "127.0.0.1" }],
+    ["info", { board: "192.0.2.1", kind: "board", address: "127.0.0.1", boardType: "spin5" }],
     ["info", { board: "192.0.2.0", kind: "bmp", address: "127.0.0.4" }],
   ],
   "board-no-address": [

@@ -6,7 +6,7 @@ import { integer, mutate, randomBytes, utf8 } from "../support/fuzz.ts"
 
 const BOARDS: BoardInfo[] = [
   { name: "board.example", kind: "board" },
-  { name: "192.0.2.9", kind: "board", host: "192.0.2.9" },
+  { name: "192.0.2.9", kind: "board", host: "192.0.2.9", type: "spin5" },
   { name: "2001:db8::1", kind: "bmp" },
   { name: "плата.example", kind: "board" },
 ]
@@ -22,6 +22,7 @@ describe("the list of boards", () => {
       name: `${index}`.padStart(253, "b"),
       kind: "board" as const,
       host: "192.168.240.240",
+      type: "spin5" as const,
     }))
     expect(encodeBoardList(longest).length).toBeLessThanOrEqual(MUX_MAX_NOTICE)
   })
@@ -40,7 +41,7 @@ describe("the list of boards", () => {
 
   test("leaves out kinds, fields and addresses that it does not know, and repeats", () => {
     const later = { name: "x", kind: "camera" }
-    const odd = { name: "a", kind: "board", host: "not.an.address", colour: "red" }
+    const odd = { name: "a", kind: "board", host: "not.an.address", colour: "red", type: "spin9" }
     expect(decode({ boards: [later, odd, odd], more: 1 })).toEqual([{ name: "a", kind: "board" }])
   })
 
