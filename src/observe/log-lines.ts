@@ -154,7 +154,7 @@ export function logLine(event: Event): LogLine {
     case "flow-limit":
       return line(
         "warn",
-        `more than ${event.limit} ${service(event.channel)} flows at once: the quietest ones end; allow more with --max-flows`,
+        `more than ${event.limit} ${service(event.channel)} flows at once: the quietest ones end; allow more with flows in the configuration (old ports: --max-flows)`,
       )
     case "resolve-failed":
       return line("warn", `cannot find the address of ${event.name}: ${why(event.detail)}; ${again(event.retryMs)}`)
@@ -306,7 +306,7 @@ export function logLine(event: Event): LogLine {
     case "board-elsewhere":
       return line(
         "warn",
-        `the machine has another board at ${event.address}, which cannot be reached from here: serve it too, with --boards on the server, and use -t or -T on this client`,
+        `the machine has another board at ${event.address}, which cannot be reached from here: serve it too, in the server's configuration (old ports: with --boards, and -t or -T on this client)`,
       )
     case "reloaded":
       return line("info", `read the configuration again: ${event.changes.join("; ") || "nothing has changed"}`)
