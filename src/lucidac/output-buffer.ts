@@ -6,7 +6,7 @@ import { varintLength, writeVarint } from "./frame.ts"
 
 /** Bytes of a slab: as much as one write of a busy stream takes. */
 export const SLAB_BYTES = 64 << 10
-/** Slabs kept for the next burst. */
+/** Slabs kept for the next burst while nothing waits. */
 const SPARE_SLABS = 4
 
 interface Slab {
@@ -20,11 +20,20 @@ export class OutputBuffer {
   #slabs: Slab[] = []
   #head = 0
   #bytes = 0
-  readonly #spare: Uint8Array[] = []
+  /**
+   * Emptied slabs. All are kept while something waits, for garbage is not collected as fast as a stream fills new ones:
+   * a client that catches up would cost its buffer twice.
+   */
+  #spare: Uint8Array[] = []
 
   /** Bytes that wait. */
   get bytes(): number {
     return this.#bytes
+  }
+
+  /** Slabs that it has, in use or not. */
+  get slabs(): number {
+    return this.#slabs.length - this.#head + this.#spare.length
   }
 
   /** Copies `body` behind the rest, with its length before it. */
@@ -63,19 +72,22 @@ export class OutputBuffer {
       if (slab.start === slab.end) this.#retire(slab)
       if (taken < offered.length) return false
     }
+    // One at a time, so that the collector keeps up.
+    if (this.#spare.length > SPARE_SLABS) this.#spare.pop()
     return true
   }
 
   /** Forgets all that waits. */
   clear(): void {
     this.#slabs = []
+    this.#spare = []
     this.#head = 0
     this.#bytes = 0
   }
 
   #retire(slab: Slab): void {
     this.#head++
-    if (this.#spare.length < SPARE_SLABS) this.#spare.push(slab.bytes)
+    this.#spare.push(slab.bytes)
     if (this.#head === this.#slabs.length || this.#head >= 64) {
       this.#slabs.splice(0, this.#head)
       this.#head = 0

@@ -57,3 +57,26 @@ test("is empty when cleared, and goes on", () => {
   buffer.drain((bytes) => got.push(...bytes) && bytes.length)
   expect(got).toEqual([1, 2])
 })
+
+test("uses slabs again while something waits, and gives them up by and by when nothing does", () => {
+  const buffer = new OutputBuffer()
+  const piece = new Uint8Array(SLAB_BYTES)
+  for (let count = 0; count < 100; count++) buffer.append(piece)
+  expect(buffer.slabs).toBe(100)
+  // A client that catches up while more comes.
+  for (let count = 0; count < 1_000; count++) {
+    let taken = 2 * SLAB_BYTES
+    buffer.drain((bytes) => {
+      const some = Math.min(bytes.length, taken)
+      taken -= some
+      return some
+    })
+    buffer.append(piece)
+    expect(buffer.slabs).toBeLessThanOrEqual(100)
+  }
+  for (let count = 0; count < 200; count++) buffer.drain((bytes) => bytes.length)
+  expect(buffer.slabs).toBe(4)
+  buffer.append(piece)
+  buffer.clear()
+  expect(buffer.slabs).toBe(0)
+})
