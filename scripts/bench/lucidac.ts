@@ -4,6 +4,7 @@
  *
  *   --devices N   fake devices (4)          --rate HZ    samples/s of each, on 8 channels (500,000)
  *   --seconds N   of streaming (5)          --no-udp     take the samples over TCP
+ *   --buffer N    megabytes that the client may fill that does not read (16; the proxy's own default is 256)
  *
  * SPINNAKER_RELAY_BINARY names a compiled program to measure instead of the sources.
  */
@@ -25,6 +26,7 @@ const { values } = parseArgs({
     rate: { type: "string", default: "500000" },
     seconds: { type: "string", default: "5" },
     "no-udp": { type: "boolean", default: false },
+    buffer: { type: "string", default: "16" },
   },
 })
 
@@ -32,8 +34,6 @@ const { values } = parseArgs({
 const TICKS = 100
 const ROUND_TRIPS = 2_000
 const HAND_OVERS = 50
-/** Bytes of the buffer that a stalled client fills. */
-const SLOW_BUFFER = 16 << 20
 
 /** Processor seconds and the most memory that a process has had; NaN where the system does not say. */
 async function usage(pid: number): Promise<{ cpuSeconds: number; peakBytes: number }> {
@@ -133,7 +133,7 @@ async function handOvers(proxy: Address): Promise<void> {
 
 /** A client that reads nothing while a device streams: what the proxy holds, and what it says of the rest. */
 async function slowClient(backend: string): Promise<void> {
-  const command = ["lucidac", "-l", "127.0.0.1", "-p", "0", "--buffer", `${SLOW_BUFFER >> 20}M`, "-b", backend]
+  const command = ["lucidac", "-l", "127.0.0.1", "-p", "0", "--buffer", `${values.buffer}M`, "-b", backend]
   await using proxy = startChild([...relayCommand(), ...command])
   const [, at] = await proxy.waitForLine(/listening on (\S+)/)
   const client = await LucidacClient.connect(addressOf(at!))
@@ -153,7 +153,7 @@ async function slowClient(backend: string): Promise<void> {
   const expected = Math.ceil((rate * seconds) / CHUNK_SAMPLES)
   console.log(
     `${count(expected)} messages, ${count(received)} received, ${count(lost)} told as lost; ` +
-      `peak memory ${megabytes(peakBytes)} with a buffer of ${megabytes(SLOW_BUFFER)}; the run: ${outcome}`,
+      `peak memory ${megabytes(peakBytes)} with a buffer of ${values.buffer} MB; the run: ${outcome}`,
   )
   client.end()
 }
