@@ -92,7 +92,7 @@ export class ClientConnection implements TcpOwner {
 
   /** Reads nothing more from the client for now. */
   pause(): void {
-    if (this.#paused) return
+    if (this.#paused || this.#state !== "open") return
     this.#paused = true
     this.#port.pause()
   }

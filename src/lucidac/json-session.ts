@@ -117,6 +117,11 @@ export class JsonSession {
     return true
   }
 
+  /** A device is gone: if it was held back it is not any more. */
+  withdrawn(backend: Backend): void {
+    this.#held.delete(backend)
+  }
+
   /** The client has read some: devices that were held back go on. */
   progress(): void {
     if (

@@ -189,6 +189,12 @@ export class DeviceProxy {
   }
 
   #request(client: Client, request: Request): void {
+    // No turn would change that the devices do not understand it.
+    const stranger = this.#assembly.strangeTo(request.language)
+    if (stranger !== undefined && this.#assembly.available) {
+      client.fail(request, stranger)
+      return
+    }
     const before = this.#queue.place(client.id)
     const { verdict, actions } = this.#queue.request(client.id, this.#now)
     this.#act(actions)

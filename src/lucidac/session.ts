@@ -97,6 +97,7 @@ export class Session {
   /** A device is gone. */
   withdrawn(placed: Placed): void {
     this.#desk.withdrawn(placed)
+    this.#json?.withdrawn(placed.backend)
   }
 
   /** The client has read some. */

@@ -167,4 +167,14 @@ describe("the two generations", () => {
     expect(rig.jsonClient().ask("reset_circuit")?.error).toContain("protobuf")
     expect(rig.jsonClient().ask("ping")?.code).toBe(0)
   })
+
+  test("a client of the wrong one is told at once, whoever has the computer, and takes nobody's place", () => {
+    const rig = new Rig()
+    const first = rig.client()
+    first.ask(ARM.reset)
+    expect(rig.jsonClient().ask("reset_circuit")?.error).toContain("protobuf")
+    const id = rig.client().post(ARM.reset)
+    expect(rig.events.filter(({ type }) => type === "waiting")).toHaveLength(1)
+    expect(id).toBeString()
+  })
 })

@@ -1,14 +1,23 @@
 import { describe, expect, test } from "bun:test"
-import { ARM } from "../../src/lucidac/arm.ts"
+import { createHash } from "node:crypto"
+import type { MessageInitShape } from "@bufbuild/protobuf"
+import { ARM, armName } from "../../src/lucidac/arm.ts"
 import { encodeV1 } from "../../src/lucidac/envelope.ts"
 import { fakeMac } from "../../src/lucidac/fake-options.ts"
 import { encodeFrame } from "../../src/lucidac/frame.ts"
-import { encodePayload } from "../../src/lucidac/payload.ts"
-import { AuthRequestSchema, ConfigCommandSchema } from "../../src/lucidac/proto/lucidac_pb.ts"
+import { decodePayload, encodePayload } from "../../src/lucidac/payload.ts"
+import {
+  AuthRequestSchema,
+  ConfigCommandSchema,
+  ExtractCommandSchema,
+  UpdateCommandSchema,
+  UpdateResponseSchema,
+} from "../../src/lucidac/proto/lucidac_pb.ts"
 import { utf8 } from "../support/fuzz.ts"
 import { errorText, Rig } from "./rig.ts"
 
 const RUN = "11111111-2222-3333-4444-555555555555"
+const entityPayload = (path: string) => encodePayload(ExtractCommandSchema, { entity: { path } })
 const OTHER_RUN = "99999999-2222-3333-4444-555555555555"
 
 describe("a client of the proxy", () => {
@@ -47,15 +56,80 @@ describe("a client of the proxy", () => {
     expect(rig.devices[0]!.requests).not.toContain("config")
   })
 
-  test.each([ARM.getSystemIdent, ARM.readTemperature, ARM.systemStats, ARM.getOverloadStatus])(
-    "gets one answer of two devices to message %i",
-    (arm) => {
-      const rig = new Rig({ devices: 2 })
-      const answer = rig.client().ask(arm)
-      expect(answer?.arm).toBeGreaterThan(300)
-      expect(rig.devices.every(({ requests }) => requests.length > 2)).toBe(true)
-    },
-  )
+  test.each([
+    [ARM.standBy, ARM.success],
+    [ARM.stopRun, ARM.success],
+    [ARM.manualControl, ARM.success],
+    [ARM.registerExternalEntities, ARM.success],
+    [ARM.getSystemIdent, ARM.getSystemIdentResponse],
+    [ARM.syslog, ARM.syslogResponse],
+    [ARM.systemStats, ARM.systemStatsResponse],
+    [ARM.readSystemIdent, ARM.readSystemIdentResponse],
+    [ARM.readTemperature, ARM.readTemperatureResponse],
+    [ARM.getOverloadStatus, ARM.getOverloadStatusResponse],
+    [ARM.calibration, ARM.calibrationResponse],
+  ])("gets one answer of two devices to message %i: %i", (arm, expected) => {
+    const rig = new Rig({ devices: 2 })
+    expect(rig.client().ask(arm)?.arm).toBe(expected)
+    expect(rig.devices.map(({ requests }) => requests.at(-1))).toEqual([armName(arm), armName(arm)])
+  })
+
+  test("sees where devices stand and how they are wired, and asks one of them by its path", () => {
+    const wire = { source: { backend: 0, pin: 4 }, target: { backend: 1, pin: "aux0" } }
+    const rig = new Rig({ devices: 2, located: true, proxy: { wires: [wire] } })
+    const client = rig.client()
+    const kinds = client.extract()!.items.map(({ kind }) => kind)
+    expect(kinds.map(({ case: what }) => what)).toEqual([
+      "entitySpecification",
+      "entitySpecification",
+      "wiringSpecification",
+    ])
+    const [, second, wiring] = kinds
+    if (second?.case !== "entitySpecification" || wiring?.case !== "wiringSpecification") throw new Error("see above")
+    expect(second.value.entity?.location.value).toMatchObject({ stack: 0, carrier: 1 })
+    expect(wiring.value.source?.entity?.path).toBe(`/${fakeMac(0)}`)
+    expect(wiring.value.target).toMatchObject({ entity: { path: `/${fakeMac(1)}` }, kind: { value: "aux0" } })
+    const before = rig.devices.map(({ requests }) => requests.length)
+    const [item] = client.extract(fakeMac(1).toLowerCase())!.items
+    if (item?.kind.case !== "entitySpecification") throw new Error("a specification was expected")
+    expect(item.kind.value.entity?.location.value).toMatchObject({ stack: 0, carrier: 1 })
+    expect(rig.devices.map(({ requests }, index) => requests.length - before[index]!)).toEqual([0, 1])
+    expect(errorText(client.ask(ARM.extract, entityPayload("/FF-FF-FF-FF-FF-FF")))).toContain("FF-FF-FF-FF-FF-FF")
+  })
+
+  test("addresses every carrier of a device that has several", () => {
+    const rig = new Rig({ device: { macs: [fakeMac(0), fakeMac(1), fakeMac(2)], nested: true } })
+    const client = rig.client()
+    const items = [0, 1, 2].map((index) => ({ entity: { path: `/${fakeMac(index)}/0` } }))
+    expect(client.request(ARM.config, ConfigCommandSchema, { module: { items } })?.arm).toBe(ARM.configResponse)
+    client.start(RUN, 100, 1_000)
+    rig.clock.advance(500)
+    expect(client.states.filter((state) => state.startsWith("DONE"))).toEqual(
+      [0, 1, 2].map((index) => `DONE of /${fakeMac(index)}`),
+    )
+  })
+
+  test("updates all devices, and goes on with them after their reboot", () => {
+    const rig = new Rig({ devices: 2, idleMs: 60_000, proxy: { allowWrites: true } })
+    const client = rig.client()
+    const image = utf8("a new program")
+    const hash = new Uint8Array(createHash("sha256").update(image).digest())
+    const update = (kind: MessageInitShape<typeof UpdateCommandSchema>["kind"]) => {
+      const answer = client.request(ARM.update, UpdateCommandSchema, { kind: kind! })
+      expect(answer?.arm).toBe(ARM.updateResponse)
+      return decodePayload(UpdateResponseSchema, answer!.payload)?.kind.case
+    }
+    expect(update({ case: "begin", value: { size: BigInt(image.length), hash } })).toBe("ack")
+    expect(update({ case: "write", value: { data: image, offset: 0n } })).toBe("success")
+    expect(update({ case: "verify", value: {} })).toBe("success")
+    expect(update({ case: "commit", value: {} })).toBe("success")
+    rig.clock.advance(50)
+    expect(rig.events.filter(({ type }) => type === "device-lost")).toHaveLength(2)
+    expect(errorText(client.ask(ARM.reset))).toContain("Cluster degraded")
+    rig.clock.advance(10_000)
+    expect(client.ask(ARM.reset)?.arm).toBe(ARM.resetResponse)
+    expect(client.notices).toEqual([])
+  })
 
   test.each([ARM.resetSystemIdent, ARM.writeSystemIdent, ARM.update])("may not send %i, which is for good", (arm) => {
     const rig = new Rig()
@@ -395,6 +469,17 @@ describe("a device", () => {
     expect(rig.events.some(({ type }) => type === "device-lost")).toBe(true)
     rig.clock.advance(1_000)
     expect(rig.client().ask(ARM.reset)?.arm).toBe(ARM.resetResponse)
+  })
+
+  test("that says nothing to the wish for UDP sends by TCP after 5 s, and lives", () => {
+    const rig = new Rig({ udp: true, device: { ignore: new Set([ARM.udpDataStreaming]) } })
+    rig.clock.advance(5_100)
+    expect(rig.events.find(({ type }) => type === "device-up")).toMatchObject({ data: "tcp" })
+    const client = rig.client()
+    client.start(RUN, 200, 10_000)
+    rig.clock.advance(1_000)
+    expect(client.chunks).toHaveLength(rig.devices[0]!.sentChunks)
+    expect(rig.events.filter(({ type }) => type === "device-lost")).toEqual([])
   })
 
   test("that refuses UDP is not dropped for it", () => {

@@ -34,6 +34,8 @@ export interface RigOptions {
   device?: Partial<FakeDeviceOptions> | ((index: number) => Partial<FakeDeviceOptions>)
   proxy?: Partial<Omit<ProxyOptions, "auth">>
   secret?: string
+  /** Devices stand at 0/0, 0/1 and so on. */
+  located?: boolean
   /** So many devices of the older generation, behind the others. */
   jsonDevices?: number
   json?: Partial<FakeJsonOptions>
@@ -89,7 +91,7 @@ export class Rig {
       {
         backends: [...this.devices, ...this.jsonDevices].map((_device, index) => ({
           address: { host: hostOf(index), port: 5732 },
-          location: undefined,
+          location: options.located ? { stack: 0, carrier: index } : undefined,
         })),
         wires: [],
         limits: {
