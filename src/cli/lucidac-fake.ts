@@ -15,6 +15,7 @@ import {
   type Parsed,
   UsageError,
 } from "./command.ts"
+import { parseSize } from "./numbers.ts"
 import { untilStopped } from "./stop.ts"
 
 /** A stack of REDACs has fewer. */
@@ -43,7 +44,7 @@ export const lucidacFakeCommand: Command = {
     {
       name: "buffer",
       value: "BYTES",
-      default: String(FAKE_BUFFER_BYTES),
+      default: `${FAKE_BUFFER_BYTES >> 10}K`,
       description: "samples that wait for a slow client; then the run ends in a DMA overflow",
     },
     {
@@ -138,7 +139,7 @@ function commonOptions(parsed: Parsed, io: CommandIo, devices: number) {
   if (isIP(host) === 0) throw new UsageError(`--listen ${JSON.stringify(host)}: expected an IP address`)
   const first = numberOption(parsed, "port", { min: 0, max: 65_536 - devices, integer: true })
   const rate = parsed.value("rate") === undefined ? undefined : numberOption(parsed, "rate", { min: 1, max: 1_000_000 })
-  const bufferBytes = numberOption(parsed, "buffer", { min: 0, max: 1 << 30, integer: true })
+  const bufferBytes = parseSize("--buffer", parsed.value("buffer") ?? "", { min: 0, max: 1 << 30 })
   const backAfterMs = milliseconds(parsed, "back-after")
   return Array.from({ length: devices }, (_, index) => ({
     address: { host, port: first === 0 ? 0 : first + index },

@@ -1,14 +1,14 @@
 /** Numbers and places as people type them for boards: `0x60000000`, `64K`, `3,4`, `0,1`. */
 import { UsageError } from "./command.ts"
 
-const UNITS: Readonly<Record<string, number>> = { "": 1, k: 1024, m: 1024 ** 2 }
+const UNITS: Readonly<Record<string, number>> = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 }
 
-/** A whole number, decimal or 0x..., K and M for 1024 and 1048576. Throws UsageError outside `min`..`max`. */
+/** A whole number, decimal or 0x..., with K, M and G for powers of 1024. Throws UsageError outside `min`..`max`. */
 export function parseSize(what: string, text: string, range: { min: number; max: number }): number {
-  const match = /^(0x[0-9a-f]+|\d+)([km]?)$/i.exec(text)
+  const match = /^(0x[0-9a-f]+|\d+)([kmg]?)$/i.exec(text)
   const value = match ? Number(match[1]) * UNITS[match[2]!.toLowerCase()]! : Number.NaN
   if (value >= range.min && value <= range.max) return value
-  const limits = `${range.min} to ${range.max} (0x... and K, M are understood)`
+  const limits = `${range.min} to ${range.max} (0x... and K, M, G are understood)`
   throw new UsageError(`${what} ${JSON.stringify(text)}: expected a whole number from ${limits}`)
 }
 

@@ -35,6 +35,7 @@ describe("numbers", () => {
     ["256", 256],
     ["64K", 65536],
     ["2m", 2 << 20],
+    ["1G", 2 ** 30],
     ["0x10k", 16384],
   ])("%s is %p", (text, value) => {
     expect(parseSize("length", text, { min: 0, max: 2 ** 32 })).toBe(value)
