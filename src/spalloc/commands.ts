@@ -31,11 +31,15 @@ export interface Answer {
   readonly reply: Reply
   /** The command may have changed something that has to survive. */
   readonly changed: boolean
+  /** What is returned is the same object for everybody until something changes: it is put into words once. */
+  readonly shared?: object
 }
 
 interface CommandSpec extends Signature {
   /** It changes what must survive a restart. */
   readonly changes?: boolean
+  /** It returns the same object until something changes. */
+  readonly shared?: boolean
   /** Throws a CommandError for what cannot be done. */
   run(bound: Bound, context: CommandContext): unknown
 }
@@ -95,8 +99,8 @@ const COMMANDS: ReadonlyMap<string, CommandSpec> = new Map<string, CommandSpec>(
   watching("no_notify_job", "job_id", "jobs", "unwatch"),
   watching("notify_machine", "machine_name", "machines", "watch"),
   watching("no_notify_machine", "machine_name", "machines", "unwatch"),
-  ["list_jobs", { run: (_bound, { controller }) => controller.listJobs() }],
-  ["list_machines", { run: (_bound, { controller }) => controller.listMachines() }],
+  ["list_jobs", { shared: true, run: (_bound, { controller }) => controller.listJobs() }],
+  ["list_machines", { shared: true, run: (_bound, { controller }) => controller.listMachines() }],
   [
     "get_board_position",
     {
@@ -169,7 +173,9 @@ function run(request: JsonObject, context: CommandContext): Answer {
   if (!spec) throw new CommandError(`There is no command ${quote(command)}: known are ${COMMAND_NAMES.join(", ")}`)
   const result = bindArguments(command, spec, args, kwargs)
   if (!result.ok) throw new CommandError(result.problem)
-  return { reply: { return: spec.run(result.bound, context) }, changed: spec.changes === true }
+  const value = spec.run(result.bound, context)
+  const answer = { reply: { return: value }, changed: spec.changes === true }
+  return spec.shared ? { ...answer, shared: value as object } : answer
 }
 
 const WHERE_IS_FORMS =

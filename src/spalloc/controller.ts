@@ -72,6 +72,8 @@ export class Controller {
   readonly #power = new PowerLedger()
   #nextJobId = 1
   #triedAt: number
+  #jobRecords: readonly JobRecord[] | undefined
+  #machineRecords: readonly MachineRecord[] | undefined
 
   readonly #changes = new Changes(this.#health)
   readonly #holdings = new Holdings({
@@ -143,7 +145,7 @@ export class Controller {
       seenFrom: host,
       holding: undefined,
     })
-    this.#changes.job(id)
+    this.#jobChanged(id)
     this.#onEvent({ type: "job-created", jobId: id, owner: request.owner, host })
     this.#scheduler.run(this.#scheduler.enqueue(this.#jobs.get(id)!))
     return id
@@ -183,12 +185,16 @@ export class Controller {
     this.#scheduler.run(this.#machines.values())
   }
 
-  listJobs(): JobRecord[] {
-    return [...this.#jobs.values()].map((job) => jobRecord(job, this.#placed(job)?.machine))
+  /** The same array until something in it changes. */
+  listJobs(): readonly JobRecord[] {
+    this.#jobRecords ??= [...this.#jobs.values()].map((job) => jobRecord(job, this.#placed(job)?.machine))
+    return this.#jobRecords
   }
 
-  listMachines(): MachineRecord[] {
-    return [...this.#machines.values()].map((machine) => machine.record())
+  /** The same array until something in it changes. */
+  listMachines(): readonly MachineRecord[] {
+    this.#machineRecords ??= [...this.#machines.values()].map((machine) => machine.record())
+    return this.#machineRecords
   }
 
   boardPosition(machineName: string, x: number, y: number, z: number): PhysicalPlace | null {
@@ -220,14 +226,14 @@ export class Controller {
     const serviceChanged = machine !== undefined && on && this.#service.judge(machine, frame, result)
     if (purpose.kind === "trial") this.#service.tried(purpose)
     else this.#frameDone(purpose.holding, frame, result)
-    if (serviceChanged) this.#scheduler.requeue()
+    if (serviceChanged) this.#serviceChanged()
     else this.#scheduler.run(this.#machines.values())
   }
 
   /** Puts a board that failed back into service, and forgets its failures; false if it was in service. */
   restoreBoard(machineName: string, place: BoardPlace): boolean {
     if (!this.#service.restore(machineName, place)) return false
-    this.#scheduler.requeue()
+    this.#serviceChanged()
     return true
   }
 
@@ -278,6 +284,7 @@ export class Controller {
       this.#removeMachine(former.get(name)!)
     }
     this.#machines = kept
+    this.#machineRecords = undefined
     this.#changes.allMachines()
     this.#scheduler.requeue()
     return lines
@@ -306,6 +313,7 @@ export class Controller {
     const job = this.#find(jobId)
     if (job) {
       job.seenAt = this.#clock.now()
+      if (job.seenFrom !== host) this.#jobRecords = undefined
       job.seenFrom = host
     }
     return job
@@ -330,7 +338,18 @@ export class Controller {
 
   #stepJob(job: Job, event: JobEvent): void {
     job.life = stepJob(job.life, event)
-    this.#changes.job(job.id)
+    this.#jobChanged(job.id)
+  }
+
+  #jobChanged(id: number): void {
+    this.#jobRecords = undefined
+    this.#changes.job(id)
+  }
+
+  /** Boards left or came back into service. */
+  #serviceChanged(): void {
+    this.#machineRecords = undefined
+    this.#scheduler.requeue()
   }
 
   #allocate(job: Job, machine: Machine, allocation: Allocation): void {

@@ -164,7 +164,7 @@ function boardPlace([x, y, z]: readonly unknown[], path: string): BoardPlace {
 }
 
 function size(value: unknown, path: string): number {
-  return amount(whole(value, path, MAX_TRIADS), path, 1, MAX_TRIADS)
+  return whole(value, path, MAX_TRIADS, 1)
 }
 
 function table(value: unknown, path: string): Json {
@@ -182,9 +182,9 @@ function string(value: unknown, path: string): string {
   throw new Wrong(`${path} is ${show(value)}: expected a text`)
 }
 
-function whole(value: unknown, path: string, max = 65535): number {
-  if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= max) return value
-  throw new Wrong(`${path} is ${show(value)}: expected a whole number from 0 to ${max}`)
+function whole(value: unknown, path: string, max = 65535, min = 0): number {
+  if (typeof value === "number" && Number.isInteger(value) && value >= min && value <= max) return value
+  throw new Wrong(`${path} is ${show(value)}: expected a whole number from ${min} to ${max}`)
 }
 
 function amount(value: unknown, path: string, min: number, max: number): number {

@@ -17,12 +17,17 @@ export interface Allocation {
 /** What of a request the allocator looks at. */
 export type Wanted = Pick<JobRequest, "shape" | "minRatio" | "maxDeadBoards" | "maxDeadLinks" | "requireTorus">
 
+/** Answers to `isPossible` that are kept. */
+const MAX_KNOWN = 1000
+
 /** One machine's boards. */
 export class MachineAllocator {
   readonly #tree: PackTree
   readonly #singles = new SingleBoards()
   #faults: Faults
   #gains = 0
+  /** Whether requests are possible: a queue has many of the same, and on a large machine with faults it takes long to tell. */
+  readonly #known = new Map<string, boolean>()
 
   constructor(
     private readonly torus: TriadTorus,
@@ -39,6 +44,7 @@ export class MachineAllocator {
   set faults(faults: Faults) {
     this.#faults = faults
     this.#gains++
+    this.#known.clear()
   }
 
   /** Goes up whenever a request that could not be met may be met now. */
@@ -56,7 +62,14 @@ export class MachineAllocator {
     const { shape } = wanted
     if (shape.kind === "board") return this.torus.has(...shape.place) && !this.#isDead(this.torus.board(...shape.place))
     if (isSingle(wanted)) return this.faults.boards.size < this.torus.boardCount
-    return this.#allocateIn(new PackTree(this.torus), wanted) !== undefined
+    const { minRatio, maxDeadBoards, maxDeadLinks, requireTorus } = wanted
+    const key = JSON.stringify([shape, minRatio, maxDeadBoards, maxDeadLinks, requireTorus])
+    const known = this.#known.get(key)
+    if (known !== undefined) return known
+    const isPossible = this.#allocateIn(new PackTree(this.torus), wanted) !== undefined
+    if (this.#known.size >= MAX_KNOWN) this.#known.clear()
+    this.#known.set(key, isPossible)
+    return isPossible
   }
 
   /** The boards of a request that can be met now. */

@@ -8,7 +8,7 @@ import { type Clock, every, type Timer } from "../transport/clock.ts"
 import { StreamListener, type StreamPort } from "../transport/stream-listener.ts"
 import type { FailingBoard } from "./board-service.ts"
 import { ClientConnection, type ClientOwner } from "./client-connection.ts"
-import { runCommand } from "./commands.ts"
+import { type Answer, runCommand } from "./commands.ts"
 import type { SpallocConfig } from "./config.ts"
 import type { BoardsControl } from "./control.ts"
 import type { Controller } from "./controller.ts"
@@ -49,6 +49,8 @@ export class SpallocServer implements ClientOwner, BoardsControl {
   readonly #listener: StreamListener
   readonly #clients = new Set<ClientConnection>()
   readonly #perHost = new Map<string, number>()
+  /** Lines of long answers that many ask for, by what they tell. */
+  readonly #sharedLines = new WeakMap<object, Uint8Array>()
   #lookTimer: Timer
   readonly #deadlineTimer: Timer
   /** Clients with replies that must not leave before what they tell of is durable. */
@@ -142,7 +144,7 @@ export class SpallocServer implements ClientOwner, BoardsControl {
     try {
       const answer = runCommand(request, { controller, host: client.host, watches: client.watches })
       changed = answer.changed
-      reply = encodeLine(answer.reply)
+      reply = this.#lineOf(answer)
     } catch (error) {
       onEvent({ type: "internal-error", where: "command", detail: String((error as Error)?.stack ?? error) })
       reply = encodeLine({ exception: "The server has a fault and could not do that; its log tells more." })
@@ -169,6 +171,14 @@ export class SpallocServer implements ClientOwner, BoardsControl {
       else this.#perHost.delete(client.host)
     }
     if (reason !== undefined) this.#count(client.host, reason)
+  }
+
+  #lineOf({ reply, shared }: Answer): Uint8Array {
+    const known = shared && this.#sharedLines.get(shared)
+    if (known) return known
+    const line = encodeLine(reply)
+    if (shared) this.#sharedLines.set(shared, line)
+    return line
   }
 
   /** Looks at keepalives and rests as often as the configuration says. */

@@ -162,6 +162,73 @@ describe.if(manyLoopbacks && process.platform !== "win32")("spalloc --config", (
     300_000,
   )
 
+  test.if(process.env.FULL !== undefined)(
+    "serves on beside hostile clients of all kinds at once",
+    async () => {
+      const file = join(folder, "hostile.toml")
+      const places = (...all: string[]): string => all.join(", ")
+      const boards = Array.from({ length: 1200 }, (_, at) => {
+        const triad = Math.floor(at / 3)
+        const place = places(`${Math.floor(at / 24)}`, "0", `${at % 24}`)
+        return `{ at = [${places(`${Math.floor(triad / 20)}`, `${triad % 20}`, `${at % 3}`)}], place = [${place}] }`
+      })
+      const dead = Array.from(
+        { length: 40 },
+        (_, at) => `[${places(`${(at * 7) % 20}`, `${(at * 3) % 20}`, "1", "0")}]`,
+      )
+      const limits = "max-connections-per-host = 20000\nmax-jobs-per-host = 10000\n"
+      const rack = `[[machine]]\nname = "rack"\ndead-links = [${dead.join(", ")}]\nboards = [${boards.join(",\n")}]\n`
+      await writeFile(file, `[server]\n${limits}${rack}[machine.standard-ips]\nbase = "127.0.0.0"\n`)
+      await using server = startRelay(["spalloc", "--config", file, "--state", ":memory:", "--port", "0"])
+      const port = await portOf(server)
+      const good = await LineClient.connect(port)
+      const tookMs = async (count: number): Promise<string> => {
+        const took: number[] = []
+        for (let asked = 0; asked < count; asked++) {
+          const begun = performance.now()
+          expect(await good.ask("version")).toEqual({ return: "1.0.0" })
+          took.push(performance.now() - begun)
+        }
+        took.sort((one, other) => one - other)
+        const at = (share: number): string => took[Math.floor((took.length - 1) * share)]!.toFixed(1)
+        return `p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, most ${at(1)} ms`
+      }
+      console.log(`alone: ${await tookMs(200)}`)
+      const before = residentBytes(server.pid)
+      const crowd: LineClient[] = []
+      const crowdIn = async (count: number, act: (client: LineClient) => void): Promise<void> => {
+        for (let done = 0; done < count; done++) {
+          const client = await LineClient.connect(port)
+          act(client)
+          crowd.push(client)
+        }
+      }
+      await crowdIn(2000, (client) => client.sendText('{"command": "cre'))
+      await crowdIn(1000, (client) => {
+        client.send("notify_job")
+        client.peer.socket.pause()
+      })
+      await crowdIn(20, (client) => client.sendText("x".repeat(10 << 20)))
+      await crowdIn(100, (client) => client.peer.send(new Uint8Array(100_000).map((_, at) => (at * 7) & 0xff)))
+      for (let job = 0; job < 500; job++) await good.ask("create_job", [20, 20], { owner: "me" })
+      await crowdIn(50, (client) => {
+        client.peer.socket.pause()
+        client.sendText('{"command": "list_jobs"}\n'.repeat(3000))
+      })
+      console.log(`beside 3,170 of them: ${await tookMs(500)}`)
+      await crowdIn(10, (client) => {
+        const ask = { command: "create_job", args: [10, 10], kwargs: { owner: "me", max_dead_links: 0 } }
+        client.sendText(`${JSON.stringify(ask)}\n`.repeat(300))
+      })
+      console.log(`and 10 with 300 requests each that take long to refuse: ${await tookMs(50)}`)
+      const cost = (residentBytes(server.pid) - before) / 2 ** 20
+      console.log(`they cost ${Math.round(cost)} MiB`)
+      expect(cost).toBeLessThan(400)
+      for (const { peer } of crowd) peer.end()
+    },
+    300_000,
+  )
+
   test("--check says where a mistake is", async () => {
     const file = join(folder, "wrong.toml")
     await writeFile(file, '[server]\nport = "22244"\n')

@@ -389,3 +389,50 @@ test("requests are read as all generations of clients send them", () => {
   expect(() => wanted(Array(1000).fill(null))).toThrow("0 to 3")
   expect(readJobRequest([4, null, null], { owner: "a" }).shape).toEqual({ kind: "boards", count: 4 })
 })
+
+describe("lists", () => {
+  test("of jobs are made anew when something in them changes, and only then", () => {
+    const lab = new Lab([labMachine(1, 1)], FREE_AT_ONCE)
+    const { controller } = lab
+    const id = lab.create([1, 1], { keepalive: null })
+    const seen = [controller.listJobs()]
+    const isNew = (act: () => void): boolean => {
+      act()
+      seen.push(controller.listJobs())
+      return seen.at(-1) !== seen.at(-2)
+    }
+    expect(isNew(() => controller.keepalive(id, HOST))).toBe(false)
+    expect(isNew(() => lab.pass(1))).toBe(false)
+    expect(isNew(() => controller.keepalive(id, "192.0.2.2"))).toBe(true)
+    expect(controller.listJobs()[0]?.keepalivehost).toBe("192.0.2.2")
+    expect(isNew(() => lab.settle())).toBe(true)
+    expect(controller.listJobs()[0]?.state).toBe(JobState.READY)
+    expect(isNew(() => controller.power(id, false, HOST))).toBe(true)
+    expect(controller.listJobs()[0]?.power).toBe(false)
+    expect(isNew(() => void lab.create([1, 1], { keepalive: null }))).toBe(true)
+    lab.destroy(id)
+    expect(isNew(() => lab.settle())).toBe(true)
+    lab.pass(1)
+    expect(controller.listJobs()).toMatchObject([{ job_id: 2, boards: [{}, {}, {}] }])
+  })
+
+  test("of machines show boards that come and go, and what a new configuration says", () => {
+    const lab = new Lab([labMachine(1, 1)], FREE_AT_ONCE)
+    const { controller } = lab
+    expect(controller.listMachines()).toBe(controller.listMachines())
+    for (let time = 0; time < 3; time++) {
+      lab.create([0, 0, 0])
+      controller.powerDone(lab.pending.shift()!.id, { kind: "failed", detail: "x" })
+      lab.turn()
+      lab.settle()
+    }
+    expect(controller.listMachines()[0]?.dead_boards).toEqual([[0, 0, 0]])
+    controller.restoreBoard("lab", [0, 0, 0])
+    expect(controller.listMachines()[0]?.dead_boards).toEqual([])
+    const machines = [labMachine(1, 1, { name: "b" }), labMachine(1, 1)]
+    controller.reload({ settings: DEFAULT_SETTINGS, machines })
+    expect(controller.listMachines().map(({ name }) => name)).toEqual(["b", "lab"])
+    controller.reload({ settings: DEFAULT_SETTINGS, machines: [...machines].reverse() })
+    expect(controller.listMachines().map(({ name }) => name)).toEqual(["lab", "b"])
+  })
+})
