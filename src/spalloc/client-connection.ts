@@ -17,7 +17,7 @@ export const HIGH_WATER_BYTES = 64 << 10
 export const LINE_DEADLINE_MS = 30_000
 /** A client with something waiting must take some of it within this. */
 export const READ_DEADLINE_MS = 60_000
-/** Commands that one client may have executed in one turn of the event loop, and for how long. */
+/** Commands that one client may have executed in its turn, and for how long. */
 const COMMANDS_A_TURN = 64
 export const COMMAND_TIME_A_TURN_MS = 4
 
@@ -27,6 +27,8 @@ export interface ClientOwner {
   readonly notifier: Notifier
   /** Executes a request; the reply comes through `reply`, in order. */
   onRequest(client: ClientConnection, request: JsonObject): void
+  /** Calls `run` when others have had their turn. */
+  later(run: () => void): void
   /** What this client makes the server hold has grown by so many bytes (or shrunk). False if that is too much. */
   onHeld(change: number): boolean
   /** The connection is over; `reason` is absent where the other side ended it. */
@@ -184,7 +186,7 @@ export class ClientConnection implements TcpOwner {
   #later(): void {
     if (this.#again) return
     this.#again = true
-    setImmediate(() => {
+    this.owner.later(() => {
       this.#again = false
       this.tell()
       this.#work()

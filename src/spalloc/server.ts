@@ -7,7 +7,7 @@ import { AllowList } from "../transport/allow.ts"
 import { type Clock, every, type Timer } from "../transport/clock.ts"
 import { StreamListener, type StreamPort } from "../transport/stream-listener.ts"
 import type { FailingBoard } from "./board-service.ts"
-import { ClientConnection, type ClientOwner } from "./client-connection.ts"
+import { ClientConnection, type ClientOwner, COMMAND_TIME_A_TURN_MS } from "./client-connection.ts"
 import { type Answer, runCommand } from "./commands.ts"
 import type { SpallocConfig } from "./config.ts"
 import type { BoardsControl } from "./control.ts"
@@ -15,6 +15,7 @@ import type { Controller } from "./controller.ts"
 import { encodeLine, type JsonObject } from "./line-codec.ts"
 import { Notifier } from "./notifier.ts"
 import type { DisconnectReason, SpallocEvent } from "./spalloc-events.ts"
+import { Turns } from "./turns.ts"
 import type { BoardPlace, MachineRecord, PowerResult, PowerWork } from "./types.ts"
 
 /** Connections in all. */
@@ -49,6 +50,7 @@ export class SpallocServer implements ClientOwner, BoardsControl {
   readonly #listener: StreamListener
   readonly #clients = new Set<ClientConnection>()
   readonly #perHost = new Map<string, number>()
+  readonly #turns: Turns
   /** Lines of long answers that many ask for, by what they tell. */
   readonly #sharedLines = new WeakMap<object, Uint8Array>()
   #lookTimer: Timer
@@ -66,6 +68,7 @@ export class SpallocServer implements ClientOwner, BoardsControl {
     const { listen, port } = controller.settings
     this.#options = options
     this.clock = clock
+    this.#turns = new Turns(clock, COMMAND_TIME_A_TURN_MS)
     this.#takeSettings()
     this.#listener = new StreamListener({
       address: { host: address?.host ?? listen, port: address?.port ?? port },
@@ -157,6 +160,10 @@ export class SpallocServer implements ClientOwner, BoardsControl {
     }
     client.owe(reply)
     this.#owed.add(client)
+  }
+
+  later(run: () => void): void {
+    this.#turns.add(run)
   }
 
   onHeld(change: number): boolean {

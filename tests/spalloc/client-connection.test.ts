@@ -15,6 +15,7 @@ test("a client whose commands take long has a few of them done in a turn, then i
       asked++
       clock.advance(COMMAND_TIME_A_TURN_MS * 0.6)
     },
+    later: (run) => void setImmediate(run),
     onHeld: () => true,
     onOver() {},
   }
