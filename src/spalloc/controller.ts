@@ -12,12 +12,13 @@ import { Changes } from "./changes.ts"
 import type { MachineConfig, ServerSettings, SpallocConfig } from "./config.ts"
 import { type HeldFrame, type Holding, isSettled } from "./holding.ts"
 import { Holdings } from "./holdings.ts"
-import { deadJobState, isExpired, type Job, jobMachine, jobRecord, jobState, NO_MACHINE } from "./job.ts"
+import { isExpired, type Job, jobMachine, jobState, NO_MACHINE } from "./job.ts"
+import { JobBook } from "./job-book.ts"
 import { type JobEvent, stepJob } from "./job-life.ts"
 import { fingerprintOf, Machine } from "./machine.ts"
 import type { Allocation } from "./machine-allocator.ts"
 import { PowerLedger } from "./power-ledger.ts"
-import { RetiredJobs } from "./retired-jobs.ts"
+import { reconcileMachines } from "./reconcile-machines.ts"
 import { Scheduler } from "./scheduler.ts"
 import { Store, type StoredState } from "./store.ts"
 import {
@@ -64,15 +65,11 @@ export class Controller {
   readonly #onEvent: (event: ControllerEvent) => void
   /** In order of priority. */
   #machines = new Map<string, Machine>()
-  /** In order of creation. */
-  readonly #jobs = new Map<number, Job>()
-  readonly #jobsOfHost = new Map<string, number>()
-  readonly #retired: RetiredJobs
+  readonly #jobs: JobBook
   readonly #health = new BoardHealth()
   readonly #power = new PowerLedger()
   #nextJobId = 1
   #triedAt: number
-  #jobRecords: readonly JobRecord[] | undefined
   #machineRecords: readonly MachineRecord[] | undefined
 
   readonly #changes = new Changes(this.#health)
@@ -93,7 +90,7 @@ export class Controller {
   })
   readonly #scheduler = new Scheduler({
     machines: () => this.#machines,
-    jobs: () => this.#jobs,
+    jobs: () => this.#jobs.live,
     start: (job, machine, allocation) => this.#allocate(job, machine, allocation),
     cancel: (job) => this.#destroy(job, "No suitable machines available."),
   })
@@ -105,7 +102,7 @@ export class Controller {
     this.#wallTime = wallTime
     this.#onEvent = onEvent
     this.#triedAt = clock.now()
-    this.#retired = new RetiredJobs(config.settings.maxRetiredJobs)
+    this.#jobs = new JobBook(config.settings.maxRetiredJobs)
     this.#store = new Store(state)
     try {
       this.#takeUp(config.machines, this.#store.load())
@@ -122,20 +119,9 @@ export class Controller {
 
   /** Id of the new job. Throws a CommandError beyond the limits of jobs. */
   createJob(request: JobRequest, host: string): number {
-    const { maxJobs, maxJobsPerHost } = this.#settings
-    const ofHost = this.#jobsOfHost.get(host) ?? 0
-    if (this.#jobs.size >= maxJobs) {
-      throw new CommandError(
-        `the server has ${maxJobs} jobs, as many as max-jobs allows: try again when some have ended`,
-      )
-    }
-    if (ofHost >= maxJobsPerHost) {
-      throw new CommandError(
-        `${host} has ${ofHost} jobs, as many as max-jobs-per-host allows: destroy some of them first`,
-      )
-    }
+    this.#jobs.checkRoom(host, this.#settings)
     const id = this.#nextJobId++
-    this.#addJob({
+    const job: Job = {
       id,
       request,
       creator: host,
@@ -144,10 +130,11 @@ export class Controller {
       seenAt: this.#clock.now(),
       seenFrom: host,
       holding: undefined,
-    })
-    this.#jobChanged(id)
+    }
+    this.#jobs.add(job)
+    this.#changes.job(id)
     this.#onEvent({ type: "job-created", jobId: id, owner: request.owner, host })
-    this.#scheduler.run(this.#scheduler.enqueue(this.#jobs.get(id)!))
+    this.#scheduler.run(this.#scheduler.enqueue(job))
     return id
   }
 
@@ -158,7 +145,7 @@ export class Controller {
 
   jobState(jobId: unknown, host: string): JobStateReply {
     const job = this.#seen(jobId, host)
-    return job ? jobState(job) : deadJobState(typeof jobId === "number" ? this.#retired.reasonOf(jobId) : undefined)
+    return job ? jobState(job) : this.#jobs.deadState(jobId)
   }
 
   jobMachineInfo(jobId: unknown, host: string): JobMachineReply {
@@ -178,7 +165,7 @@ export class Controller {
 
   /** Throws a CommandError for another's job with owner-only. */
   destroyJob(jobId: unknown, reason: string | null, host: string): void {
-    const job = this.#find(jobId)
+    const job = this.#jobs.find(jobId)
     if (!job) return
     this.#mayChange(job, host)
     this.#destroy(job, reason)
@@ -187,8 +174,7 @@ export class Controller {
 
   /** The same array until something in it changes. */
   listJobs(): readonly JobRecord[] {
-    this.#jobRecords ??= [...this.#jobs.values()].map((job) => jobRecord(job, this.#placed(job)?.machine))
-    return this.#jobRecords
+    return this.#jobs.records((job) => this.#placed(job)?.machine)
   }
 
   /** The same array until something in it changes. */
@@ -209,7 +195,7 @@ export class Controller {
   }
 
   whereIs(query: WhereIsQuery): WhereIsReply | null {
-    return whereIs(query, this.#machines, (id) => this.#placed(this.#jobs.get(id)))
+    return whereIs(query, this.#machines, (id) => this.#placed(this.#jobs.live.get(id)))
   }
 
   /** Work that `flush()` gave out has ended. */
@@ -245,7 +231,7 @@ export class Controller {
   /** Ends jobs whose keepalive ran out and frees boards that have cooled. Call it every timeoutCheckIntervalS or oftener. */
   tick(): void {
     const now = this.#clock.now()
-    for (const job of [...this.#jobs.values()]) if (isExpired(job, now)) this.#destroy(job, "Job timed out.")
+    for (const job of [...this.#jobs.live.values()]) if (isExpired(job, now)) this.#destroy(job, "Job timed out.")
     this.#holdings.freeRested()
     if (now - this.#triedAt >= TRIAL_INTERVAL_MS) {
       this.#triedAt = now
@@ -255,35 +241,13 @@ export class Controller {
   }
 
   /** Takes over another configuration; a line for each machine added, removed, changed or built anew. */
-  reload(config: SpallocConfig): string[] {
-    const lines: string[] = []
-    const former = this.#machines
+  reload(config: SpallocConfig): readonly string[] {
     this.#settings = config.settings
-    this.#changes.forgotten(this.#retired.setLimit(config.settings.maxRetiredJobs))
-    const kept = new Map<string, Machine>()
-    const gone = new Set(former.keys())
-    for (const machineConfig of config.machines) {
-      const { name } = machineConfig
-      const old = former.get(name)
-      if (old && fingerprintOf(old.config) === fingerprintOf(machineConfig)) {
-        gone.delete(name)
-        kept.set(name, old)
-        if (JSON.stringify(old.config) === JSON.stringify(machineConfig)) continue
-        old.update(machineConfig)
-        lines.push(`machine ${name}: tags or faults changed, its jobs run on`)
-      } else {
-        kept.set(name, new Machine(machineConfig))
-        lines.push(
-          old ? `machine ${name}: size, places or hosts changed, its jobs are destroyed` : `machine ${name}: new`,
-        )
-      }
-      this.#changes.machine(name)
-    }
-    for (const name of gone) {
-      if (!kept.has(name)) lines.push(`machine ${name}: removed, its jobs are destroyed`)
-      this.#removeMachine(former.get(name)!)
-    }
-    this.#machines = kept
+    this.#changes.forgotten(this.#jobs.setMaxRetired(config.settings.maxRetiredJobs))
+    const { machines, gone, changed, lines } = reconcileMachines(this.#machines, config.machines)
+    for (const name of changed) this.#changes.machine(name)
+    for (const machine of gone) this.#removeMachine(machine)
+    this.#machines = machines
     this.#machineRecords = undefined
     this.#changes.allMachines()
     this.#scheduler.requeue()
@@ -305,18 +269,8 @@ export class Controller {
     this.#store.close()
   }
 
-  #find(jobId: unknown): Job | undefined {
-    return typeof jobId === "number" ? this.#jobs.get(jobId) : undefined
-  }
-
   #seen(jobId: unknown, host: string): Job | undefined {
-    const job = this.#find(jobId)
-    if (job) {
-      job.seenAt = this.#clock.now()
-      if (job.seenFrom !== host) this.#jobRecords = undefined
-      job.seenFrom = host
-    }
-    return job
+    return this.#jobs.seen(jobId, host, this.#clock.now())
   }
 
   #placed(job: Job | undefined): PlacedJob | undefined {
@@ -331,19 +285,10 @@ export class Controller {
     )
   }
 
-  #addJob(job: Job): void {
-    this.#jobs.set(job.id, job)
-    this.#jobsOfHost.set(job.creator, (this.#jobsOfHost.get(job.creator) ?? 0) + 1)
-  }
-
   #stepJob(job: Job, event: JobEvent): void {
     job.life = stepJob(job.life, event)
-    this.#jobChanged(job.id)
-  }
-
-  #jobChanged(id: number): void {
-    this.#jobRecords = undefined
-    this.#changes.job(id)
+    this.#jobs.changed()
+    this.#changes.job(job.id)
   }
 
   /** Boards left or came back into service. */
@@ -367,17 +312,13 @@ export class Controller {
     this.#scheduler.leave(job)
     this.#stepJob(job, { kind: "destroy", reason: why })
     const reason = job.life.kind === "destroyed" ? job.life.reason : why
-    this.#jobs.delete(job.id)
-    const ofHost = (this.#jobsOfHost.get(job.creator) ?? 1) - 1
-    if (ofHost > 0) this.#jobsOfHost.set(job.creator, ofHost)
-    else this.#jobsOfHost.delete(job.creator)
-    this.#changes.retired(job.id, reason, this.#retired.add(job.id, reason))
+    this.#changes.retired(job.id, reason, this.#jobs.retire(job, reason))
     this.#onEvent({ type: "job-destroyed", jobId: job.id, reason })
     if (job.holding) this.#holdings.release(job.holding)
   }
 
   #frameDone(holding: Holding, frame: HeldFrame, result: PowerResult): void {
-    const job = this.#jobs.get(holding.jobId)
+    const job = this.#jobs.live.get(holding.jobId)
     if (job && result.kind === "failed") {
       this.#destroy(job, `Machine configuration failed. Error: Requests failed on BMP ${frame.bmp}`)
       return
@@ -389,7 +330,7 @@ export class Controller {
 
   /** The jobs on it die, and their boards are switched off without being given back to anything. */
   #removeMachine(machine: Machine): void {
-    for (const job of [...this.#jobs.values()]) {
+    for (const job of [...this.#jobs.live.values()]) {
       if (job.holding?.machine === machine.name && !job.holding.orphan) this.#destroy(job, "Machine removed.")
     }
     this.#holdings.orphan(machine.name)
@@ -405,7 +346,7 @@ export class Controller {
       const machine = this.#machines.get(name)
       return machine !== undefined && fingerprintOf(machine.config) === former.get(name)
     }
-    for (const { id, reason } of stored.retired) this.#changes.forgotten(this.#retired.add(id, reason))
+    for (const { id, reason } of stored.retired) this.#changes.forgotten(this.#jobs.addRetired(id, reason))
     for (const machine of this.#machines.values()) {
       const ofMachine = stored.health.filter(({ machine: name }) => name === machine.name)
       if (isSame(machine.name)) this.#health.restore(machine, ofMachine)
@@ -416,7 +357,7 @@ export class Controller {
       const holding = this.#holdings.all.get(row.id)
       const request = JSON.parse(row.request) as JobRequest
       const { id, creator, createdMs } = row
-      this.#addJob({ id, request, creator, createdMs, life, seenAt: this.#clock.now(), seenFrom: null, holding })
+      this.#jobs.add({ id, request, creator, createdMs, life, seenAt: this.#clock.now(), seenFrom: null, holding })
     }
     this.#resume()
     this.#changes.allMachines()
@@ -426,7 +367,7 @@ export class Controller {
   /** Power work that a former process may have left half done is given out again. */
   #resume(): void {
     for (const holding of [...this.#holdings.all.values()]) {
-      const job = this.#jobs.get(holding.jobId)
+      const job = this.#jobs.live.get(holding.jobId)
       if (job && holding.orphan) {
         this.#destroy(job, "Machine removed.")
       } else if (job) {
@@ -443,7 +384,7 @@ export class Controller {
   #commit(): void {
     const state = {
       nextJobId: this.#nextJobId,
-      jobs: this.#jobs,
+      jobs: this.#jobs.live,
       holdings: this.#holdings.all,
       machines: this.#machines,
     }

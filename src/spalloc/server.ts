@@ -99,7 +99,7 @@ export class SpallocServer implements ClientOwner, BoardsControl {
    * Takes over another configuration; address and port stay. Boards that were taken out of service get another chance:
    * whoever reloads has seen to them. Returns a line for each machine that changes.
    */
-  reload(config: SpallocConfig): string[] {
+  reload(config: SpallocConfig): readonly string[] {
     const { controller } = this.#options
     const lines = controller.reload(config)
     for (const { name, dead_boards } of controller.listMachines()) {
