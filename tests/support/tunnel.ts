@@ -9,6 +9,7 @@ import { seededRandom } from "../../src/transport/random.ts"
 import type { AdmissionLimits } from "../../src/transport/tunnel/admission.ts"
 import type { ClientKey } from "../../src/transport/tunnel/greeting.ts"
 import type { TunnelKey, TunnelKeys } from "../../src/transport/tunnel/keys.ts"
+import type { MachineSenses } from "../../src/transport/tunnel/machine-watch.ts"
 import { TunnelCarrier } from "../../src/transport/tunnel/tunnel-dial.ts"
 import { TunnelServer } from "../../src/transport/tunnel/tunnel-server.ts"
 import { RecordingObserver } from "./recording-observer.ts"
@@ -78,12 +79,13 @@ export class EchoTunnel {
   }
 
   /** A client with `key`, at this server's port or what stands before it. */
-  client(key: ClientKey, port = this.port, clock: Clock = systemClock) {
+  client(key: ClientKey, port = this.port, clock: Clock = systemClock, senses?: MachineSenses) {
     const observer = new RecordingObserver()
     const downs: string[] = []
     const ups: Address[] = []
     const carrier = new TunnelCarrier({
       ...{ name: "pi", addresses: [{ host: "127.0.0.1", port }], key, clock, random: seededRandom(3), observer },
+      ...(senses && { senses }),
       newReplay: () => undefined,
       onNotice() {},
       onUp: (address) => ups.push(address),

@@ -1,6 +1,8 @@
 /** Notices that this machine has slept, or has other addresses than before: connections that looked alive may not be. */
 import { networkInterfaces } from "node:os"
+import { isLoopback, unmapHost } from "../address.ts"
 import { type Clock, every, type Timer } from "../clock.ts"
+import { localAddresses } from "../local-addresses.ts"
 
 /** What is looked at. */
 export interface MachineSenses {
@@ -8,6 +10,8 @@ export interface MachineSenses {
   readonly timeOfDay: () => number
   /** Everything that tells one network from another, as text. */
   readonly network: () => string
+  /** Whether the machine has this address now: a connection from one that it has lost is dead. */
+  readonly has: (address: string) => boolean
 }
 
 /** Between looks: 0.14 ms each. */
@@ -24,6 +28,7 @@ export const systemSenses: MachineSenses = {
       .map(({ address }) => address)
       .sort()
       .join(" "),
+  has: (address) => isLoopback(address) || localAddresses().includes(unmapHost(address)),
 }
 
 /** Calls `onChange` when either has changed; cancel the timer to stop. */

@@ -21,6 +21,8 @@ import { EXPORTER_BYTES, EXPORTER_LABEL } from "./proof.ts"
 export interface SecurePort extends TcpPort {
   /** `tls-exporter` of the channel: equal at both its ends, and at no other channel's (RFC 9266). */
   readonly exporter: Uint8Array
+  /** The address on this machine that it goes from. */
+  readonly localHost: string
 }
 
 /** As a number: Bun throws at the string form, and takes 1.2 without it. */
@@ -40,7 +42,7 @@ function exporterOf(socket: Socket<TcpState>): Uint8Array | undefined {
 }
 
 function securePort(socket: Socket<TcpState>, exporter: Uint8Array): SecurePort {
-  return { ...portOf(socket), exporter }
+  return { ...portOf(socket), exporter, localHost: socket.localAddress }
 }
 
 /** Connects; resolves within `timeoutMs`, TLS included, and never rejects. */

@@ -14,7 +14,7 @@ import type { Random } from "../random.ts"
 import { Resolver } from "../resolver.ts"
 import type { TcpOwner } from "../tcp-port.ts"
 import { type ClientKey, type GreetingOutcome, greet } from "./greeting.ts"
-import { type MachineSenses, watchMachine } from "./machine-watch.ts"
+import { type MachineSenses, systemSenses, watchMachine } from "./machine-watch.ts"
 import { type Reached, reach, type Way, wayName } from "./reach.ts"
 import type { SecurePort } from "./tls-port.ts"
 import { TUNNEL_MAX_AGE_MS, TUNNEL_PING_MS } from "./tunnel-session.ts"
@@ -129,7 +129,14 @@ export class TunnelCarrier implements LinkCarrier {
     this.#backoff.reset()
     this.#soonBackoff.reset()
     const state = this.#state
-    if (state.kind === "up") this.#session?.mux.probe()
+    if (state.kind === "up") {
+      const { senses = systemSenses } = this.#options
+      if (senses.has(state.port.localHost)) this.#session?.mux.probe()
+      else {
+        state.port.abort()
+        this.#lost(state.port, "this machine has another address now")
+      }
+    }
     if (state.kind !== "waiting") return
     state.timer.cancel()
     for (const { resolver } of this.#ways) resolver.invalidate()

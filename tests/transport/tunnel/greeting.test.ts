@@ -23,7 +23,7 @@ const alice = new FakeKeys().add("alice") as TunnelKey
 /** A greeting that has been said; what follows it is heard as text. */
 function greeting() {
   const clock = new FakeClock()
-  const port = Object.assign(new FakePort(), { exporter: EXPORTER })
+  const port = Object.assign(new FakePort(), { exporter: EXPORTER, localHost: "127.0.0.1" })
   const outcomes: GreetingOutcome[] = []
   const heard: string[] = []
   const next: TcpOwner = {

@@ -10,6 +10,7 @@ function machine() {
   const timer = watchMachine(clock, () => changes++, {
     timeOfDay: () => 1_795_000_000_000 + clock.now() + state.asleepMs,
     network: () => state.network,
+    has: () => true,
   })
   return { clock, state, timer, changes: () => changes }
 }
@@ -75,5 +76,10 @@ describe("watchMachine", () => {
 test("systemSenses tells the same of the same machine twice, and the time of day", () => {
   expect(systemSenses.network()).toBe(systemSenses.network())
   expect(systemSenses.network()).not.toContain("127.0.0.1")
+  expect(["127.0.0.1", "::1", "::ffff:127.0.0.9"].map(systemSenses.has)).toEqual([true, true, true])
+  for (const address of systemSenses.network().split(" ").filter(Boolean)) {
+    expect(address.startsWith("fe80") || systemSenses.has(address)).toBe(true)
+  }
+  expect(systemSenses.has("198.51.100.7")).toBe(false)
   expect(Math.abs(systemSenses.timeOfDay() - Date.now())).toBeLessThan(1_000)
 })

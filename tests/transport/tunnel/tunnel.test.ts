@@ -7,6 +7,7 @@ import { makeCertificate } from "../../../src/transport/tunnel/certificate.ts"
 import { join } from "../../../src/transport/tunnel/join.ts"
 import { prove } from "../../../src/transport/tunnel/proof.ts"
 import { connectTls, listenTls, type SecurePort } from "../../../src/transport/tunnel/tls-port.ts"
+import { FakeClock } from "../../support/fake-clock.ts"
 import { Middleman } from "../../support/middleman.ts"
 import { RawTls } from "../../support/raw-tls.ts"
 import { RecordingObserver } from "../../support/recording-observer.ts"
@@ -82,6 +83,31 @@ describe("the tunnel", () => {
     await until(() => ups.length === 2, "the next connection", 8_000)
     expect(tunnel.server.sessions.map(({ reconnects }) => reconnects)).toEqual([1])
   }, 10_000)
+
+  test("gives a connection up at once whose own address this machine has lost", async () => {
+    const tunnel = keep(new EchoTunnel())
+    const middleman = keep(new Middleman(tunnel.port))
+    const clock = new FakeClock()
+    const machine = { network: "192.0.2.7", lost: "" }
+    const senses = {
+      timeOfDay: () => clock.now(),
+      network: () => machine.network,
+      has: (address: string) => address !== machine.lost,
+    }
+    const { ups, observer } = tunnel.client(tunnel.keys.add("alice"), middleman.port, clock, senses)
+    await until(() => ups.length === 1, "a session")
+    machine.network = "192.0.2.7 198.51.100.7"
+    clock.advance(1_000)
+    expect(observer.of("connection-lost")).toEqual([])
+    middleman.blackhole()
+    Object.assign(machine, { network: "198.51.100.7", lost: "127.0.0.1" })
+    clock.advance(1_000)
+    expect(observer.of("connection-lost")).toMatchObject([{ detail: "this machine has another address now" }])
+    machine.lost = ""
+    clock.advance(250)
+    await until(() => ups.length === 2, "the next connection")
+    expect(observer.of("tunnel-up").at(-1)?.resumed).toBe(true)
+  })
 
   test("ends a session whose client does not come back, and then begins a new one", async () => {
     const tunnel = keep(new EchoTunnel({ resumeMs: 50 }))
