@@ -36,6 +36,15 @@ describe("Burst", () => {
     expect(sent).toEqual([1, 2])
   })
 
+  test("never lets a program wait that sends again on each answer, be the round trip as short as 30 us", () => {
+    const { clock, sent, push } = recordedBurst()
+    for (let number = 1; number <= 5; number++) {
+      push(number)
+      clock.advance(0.03)
+    }
+    expect(sent).toEqual([1, 2, 3, 4, 5])
+  })
+
   test("sends the first of a burst at once and the rest together at the end of the turn", () => {
     const { sent, push, endTurn } = recordedBurst()
     push(1, 2, 3, 4)
