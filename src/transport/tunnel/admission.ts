@@ -64,6 +64,11 @@ export class Admission {
     this.#groups.set(group, grown.add(key))
   }
 
+  /** True for a stranger that is still here. */
+  has(key: object): boolean {
+    return this.#strangers.has(key)
+  }
+
   /** It is a stranger no more, or has gone by itself; false if it was none. */
   leave(key: object): boolean {
     const stranger = this.#strangers.get(key)

@@ -63,7 +63,7 @@ export interface TlsHandlers {
   onOpen(key: object, peer: Address, abort: () => void): boolean
   /** Its handshake is done; the owner hears what follows. */
   onSecure(key: object, port: SecurePort): TcpOwner | undefined
-  /** It ended before its handshake was done. */
+  /** It is gone; its owner, if it had one, has heard of it. */
   onEnd(key: object): void
 }
 
@@ -73,7 +73,6 @@ export function listenTls(
   certificate: Certificate,
   handlers: TlsHandlers,
 ): TCPSocketListener<TcpState> {
-  const secured = new WeakSet<object>()
   return Bun.listen<TcpState>({
     hostname: address.host,
     port: address.port,
@@ -92,12 +91,11 @@ export function listenTls(
           socket.terminate()
           return
         }
-        secured.add(socket.data)
         socket.data.owner = handlers.onSecure(socket.data, securePort(socket, exporter))
       },
       close(socket, error) {
         tcpHandlers.close(socket, error)
-        if (socket.data && !secured.has(socket.data)) handlers.onEnd(socket.data)
+        if (socket.data) handlers.onEnd(socket.data)
       },
     },
   })

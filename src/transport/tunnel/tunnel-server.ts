@@ -61,6 +61,8 @@ export class TunnelServer {
   readonly #options: TunnelServerOptions
   readonly #certificate: Certificate = makeCertificate()
   readonly #admission: Admission
+  /** Strangers who are refused and counted, and take up room until they are gone. */
+  readonly #judged = new WeakSet<object>()
   readonly #delay = new FailureDelay()
   readonly #proofs = new SeenProofs()
   readonly #sessions = new Map<string, TunnelSession>()
@@ -127,14 +129,14 @@ export class TunnelServer {
         return false
       }
       this.#admission.enter(key, host, clock.now(), (why) => {
-        this.#refused(why, host)
+        if (!this.#judged.has(key)) this.#refused(why, host)
         abort()
       })
       return true
     },
     onSecure: (key, port) => this.#greet(key, port),
     onEnd: (key) => {
-      if (this.#admission.leave(key)) this.#refused("tls", "")
+      if (this.#admission.leave(key) && !this.#judged.has(key)) this.#refused("tls", "")
     },
   }
 
@@ -188,10 +190,11 @@ export class TunnelServer {
     if (verdict.ok || verdict.reason === "interposed") this.#proofs.add(message.proof)
     if (!verdict.ok) {
       this.#refused(isReplay ? "replayed" : verdict.reason, host)
+      this.#judged.add(key)
       const { answer } = verdict
       const reply = (): void => {
         // It may have been made to give way meanwhile.
-        if (!this.#admission.leave(key)) return
+        if (!this.#admission.has(key)) return
         if (answer) port.write(answer)
         port.end()
       }

@@ -109,7 +109,7 @@ const attempts: [RefusalReason, string, Attempt][] = [
 
 describe("a peer that comes with", () => {
   test.each(attempts)("%s: %s", async (reason, _, attempt) => {
-    const tunnel = keep(new EchoTunnel({ limits: { perGroup: 8, total: 256, deadlineMs: 1_500 } }))
+    const tunnel = keep(new EchoTunnel({ limits: { perGroup: 8, total: 256, deadlineMs: 900 } }))
     const key = tunnel.keys.add("alice")
     await attempt(tunnel, key, async () => keep(await RawTls.connect(tunnel.port)))
     await until(() => tunnel.server.refusals.size > 0, `the count of ${reason}`)
@@ -117,6 +117,20 @@ describe("a peer that comes with", () => {
     expect(Object.fromEntries(tunnel.server.refusals)).toEqual({ [reason]: 1 })
     expect(tunnel.observer.of("tunnel-refused")).toMatchObject([{ reason, count: 1 }])
   })
+})
+
+test("a peer that is refused and does not go takes up a stranger's room until its time is over, and is counted once", async () => {
+  const tunnel = keep(new EchoTunnel({ limits: { perGroup: 2, total: 2, deadlineMs: 900 } }))
+  const [stays, goes] = [keep(await RawTls.connect(tunnel.port)), keep(await RawTls.connect(tunnel.port))]
+  // Who reads nothing does not see that the other side has ended.
+  stays.socket.pause()
+  for (const one of [stays, goes]) one.send(hello(stranger, one))
+  await until(() => goes.closed, "the one that goes")
+  await until(() => tunnel.server.strangers === 1, "its room to be free")
+  await until(() => tunnel.server.strangers === 0, "the other's time to be over", 4_000)
+  stays.socket.resume()
+  await until(() => stays.closed, "its end")
+  expect(Object.fromEntries(tunnel.server.refusals)).toEqual({ "unknown-key": 2 })
 })
 
 test("not-allowed: a peer that comes from elsewhere than --allow says hears nothing, not even a certificate", async () => {
