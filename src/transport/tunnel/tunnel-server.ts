@@ -196,7 +196,8 @@ export class TunnelServer {
         // It may have been made to give way meanwhile.
         if (!this.#admission.has(key)) return
         if (answer) port.write(answer)
-        port.end()
+        // After Bun's end() a socket whose peer stays cannot be reset any more, and takes up a file for 12 s.
+        port.endSending()
       }
       clock.after(this.#delay.failed(host, clock.now()), reply)
       return undefined

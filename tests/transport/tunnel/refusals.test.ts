@@ -1,5 +1,6 @@
 /** Every way of not being let in, and every way of being cut off, has a counter of its own, and moves no other. */
 import { afterEach, describe, expect, test } from "bun:test"
+import { readdirSync } from "node:fs"
 import tls from "node:tls"
 import type { DropReason } from "../../../src/observe/observer.ts"
 import type { RefusalReason } from "../../../src/observe/refusal-reason.ts"
@@ -27,6 +28,8 @@ const hello = ({ id, secret }: ClientKey, { exporter }: { exporter: Uint8Array }
   beginHandshake(secret, exporter, { key: id }).message
 
 const stranger: ClientKey = { id: "nobody", secret: new Uint8Array(32) }
+
+const openFiles = (): number => (process.platform === "linux" ? readdirSync("/proc/self/fd").length : 0)
 
 /** Does something wrong at the tunnel as the holder of `key`. */
 type Attempt = (tunnel: EchoTunnel, key: ClientKey, dial: () => Promise<RawTls>) => unknown
@@ -121,6 +124,7 @@ describe("a peer that comes with", () => {
 
 test("a peer that is refused and does not go takes up a stranger's room until its time is over, and is counted once", async () => {
   const tunnel = keep(new EchoTunnel({ limits: { perGroup: 2, total: 2, deadlineMs: 900 } }))
+  const files = openFiles()
   const [stays, goes] = [keep(await RawTls.connect(tunnel.port)), keep(await RawTls.connect(tunnel.port))]
   // Who reads nothing does not see that the other side has ended.
   stays.socket.pause()
@@ -128,6 +132,8 @@ test("a peer that is refused and does not go takes up a stranger's room until it
   await until(() => goes.closed, "the one that goes")
   await until(() => tunnel.server.strangers === 1, "its room to be free")
   await until(() => tunnel.server.strangers === 0, "the other's time to be over", 4_000)
+  // The peer's own end is one.
+  await until(() => openFiles() <= files + 1, "its file to be closed", 2_000)
   stays.socket.resume()
   await until(() => stays.closed, "its end")
   expect(Object.fromEntries(tunnel.server.refusals)).toEqual({ "unknown-key": 2 })
