@@ -227,7 +227,8 @@ describe("where no server runs", () => {
     const listed: { user: string; id: string }[] = JSON.parse((await run(invitesCommand, "--json")).stdout)
     expect(listed.map(({ user }) => user)).toEqual(names)
     expect(new Set(listed.map(({ id }) => id))).toEqual(new Set(tickets.map((ticket) => ticketOf(ticket).keyId)))
-  })
+    // Seven processes.
+  }, 20_000)
 })
 
 describe("a mistake in what is typed", () => {

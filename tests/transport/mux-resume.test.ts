@@ -243,7 +243,7 @@ describe("a session over many connections", () => {
         expect(flow.heard.at(-1)).toBe(asked)
       }
       expect(session.faults).toEqual([])
-    })
+    }, 30_000)
   }
 
   test("keeps the server's ends of flows: a cut opens none anew", async () => {

@@ -111,7 +111,7 @@ describe("Admission", () => {
     const admission = new Admission(ADMISSION_LIMITS)
     const inside = new Map<object, string>()
     let now = 0
-    for (let round = 0; round < 20_000; round++) {
+    for (let round = 0; round < 5_000; round++) {
       now += integer(random, 0, 20)
       const deed = integer(random, 0, 9)
       if (deed < 7) {
