@@ -138,20 +138,33 @@ export class Relay {
     else this.#end(entry, { code: "idle" })
   }
 
-  /** Makes room: a flow that never had an answer first, then the one that was quiet longest. */
+  /**
+   * Makes room: a flow that never had an answer first, then one of whoever has most, that of them which was quiet
+   * longest. So nobody loses a flow to a user who opens many.
+   */
   #evict(): void {
     const { observer, channel, limits, clock } = this.#options
-    let victim: Entry | undefined
-    for (const entry of this.#flows.values()) {
-      if (!victim || (victim.answered && !entry.answered)) victim = entry
-      else if (victim.answered === entry.answered && entry.lastTraffic < victim.lastTraffic) victim = entry
-    }
-    if (!victim) return
+    const unanswered = [...this.#flows.values()].filter(({ answered }) => !answered)
+    const candidates = unanswered.length > 0 ? unanswered : this.#ofTheGreediest()
+    const [first, ...others] = candidates
+    if (!first) return
+    const victim = others.reduce(
+      (quietest, entry) => (entry.lastTraffic < quietest.lastTraffic ? entry : quietest),
+      first,
+    )
     observer.drop("flow-limit", victim.flow.application)
     if (clock.now() - this.#warnedAt >= LIMIT_WARNING_MS) {
       this.#warnedAt = clock.now()
       observer.event({ type: "flow-limit", channel, limit: limits.maxFlows })
     }
     this.#end(victim, { code: "evicted", detail: `more than ${limits.maxFlows} flows` })
+  }
+
+  /** The flows of the user who has most; of all those who have as many. */
+  #ofTheGreediest(): Entry[] {
+    const counts = new Map<string, number>()
+    for (const { flow } of this.#flows.values()) counts.set(flow.owner, (counts.get(flow.owner) ?? 0) + 1)
+    const most = Math.max(0, ...counts.values())
+    return [...this.#flows.values()].filter(({ flow }) => counts.get(flow.owner) === most)
   }
 }

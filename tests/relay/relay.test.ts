@@ -167,6 +167,20 @@ describe("Relay", () => {
     expect(relay.flowCount).toBe(0)
   })
 
+  test("at its limit, a user who opens many flows loses his own, however busy they are", () => {
+    const { application, boards, say, clock, ended } = setup({ maxFlows: 4 })
+    const quiet = application("alice:1")
+    say(quiet, "?")
+    say(boards[0]!, "!")
+    for (let port = 1; port <= 8; port++) {
+      clock.advance(1_000)
+      say(application(`mallory:${port}`), "?")
+      say(boards.at(-1)!, "!")
+    }
+    expect(quiet.reasons).toEqual([])
+    expect(ended()).toEqual([1, 2, 3, 4, 5].map((port) => `mallory:${port} evicted`))
+  })
+
   test("at its limit, flows that the board never answered go first, then the least recently used", () => {
     const { application, boards, say, clock, ended, relay, observer } = setup({ maxFlows: 4 })
     const names = ["old-answered", "unanswered", "new-answered", "newer-unanswered"]

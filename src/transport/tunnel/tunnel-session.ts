@@ -149,7 +149,9 @@ export class TunnelSession {
     this.#port = undefined
     this.#mux.close(reason)
     port?.end()
-    this.#options.observer.event({ type: "user-left", user: this.user, how, detail: reason.detail ?? "" })
+    // That a lost one did not come back is said already.
+    const detail = how === "lost" ? "" : (reason.detail ?? "")
+    this.#options.observer.event({ type: "user-left", user: this.user, how, detail })
     this.#options.onEnd(this, how)
   }
 

@@ -121,6 +121,7 @@ describe("the tunnel", () => {
     middleman.cut()
     await until(() => tunnel.ends.length > 0, "the session's end")
     expect(tunnel.ends).toEqual(["alice lost"])
+    expect(tunnel.observer.of("user-left")).toMatchObject([{ how: "lost", detail: "" }])
     middleman.pass()
     await until(() => observer.of("tunnel-up").length === 2, "a new session", 10_000)
     link.send(text("after"))
