@@ -1,5 +1,6 @@
 /** What each side of the tunnel's handshake says and believes, as values: no sockets, no clock. */
 
+import { randomBytes } from "node:crypto"
 import type { RefusalReason } from "../../observe/refusal-reason.ts"
 import {
   type ClientHello,
@@ -12,7 +13,7 @@ import {
   type ServerHello,
 } from "../../protocol/tunnel-hello.ts"
 import type { TunnelKey, TunnelKeys } from "./keys.ts"
-import { prove, proves, seal, sealsAnother } from "./proof.ts"
+import { KEY_BYTES, prove, proves, seal, sealsAnother } from "./proof.ts"
 
 /** What a server makes of a client's hello. */
 export type Verdict =
@@ -20,8 +21,8 @@ export type Verdict =
   | { readonly ok: false; readonly reason: RefusalReason; readonly answer: Uint8Array | undefined }
 
 const NO_PROOF = new Uint8Array(PROOF_BYTES)
-/** Compared with where there is no such key, so that it takes as long. */
-const NO_SECRET = new Uint8Array(32)
+/** Compared with where there is no such key, so that it takes as long; nobody knows it, so that no guess takes longer. */
+const NO_SECRET: Uint8Array = randomBytes(KEY_BYTES)
 /** The same words for a key that is not there and for one that was not proved: which it is, is nobody's business. */
 const UNKNOWN: ServerHello = { refused: "the server does not know this key", code: "unknown-key" }
 

@@ -42,7 +42,8 @@ export function seal(secret: Uint8Array, exporter: Uint8Array): string {
 export function sealsAnother(sealed: string, secret: Uint8Array, exporter: Uint8Array): boolean {
   const bytes = Buffer.from(sealed, "base64url")
   const [channel, mark] = [bytes.subarray(0, SEAL_HALF_BYTES), bytes.subarray(SEAL_HALF_BYTES)]
-  return proves(markOf(secret, channel), mark) && sealed !== seal(secret, exporter)
+  const isAnother = sealed !== seal(secret, exporter)
+  return proves(markOf(secret, channel), mark) && isAnother
 }
 
 function markOf(secret: Uint8Array, channel: Uint8Array): Uint8Array {

@@ -54,7 +54,7 @@ describe("judgeClient", () => {
       judge(new Uint8Array(32)),
       judge(alice.secret, { clientAt: ELSEWHERE }),
       judge(alice.secret, { id: "nobody" }),
-      // What the server compares with where it knows no key.
+      // What a careless server compares with where it knows no key.
       judge(new Uint8Array(32), { id: "nobody" }),
     ]
     const reasons: string[] = verdicts.map((verdict) => (verdict.ok ? "let in" : verdict.reason))
