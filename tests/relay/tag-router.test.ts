@@ -294,7 +294,7 @@ test("whatever three programs do, and whatever is lost, nobody receives what is 
     delivered += world.delivered
   }
   expect(delivered).toBeGreaterThan(10_000)
-})
+}, 20_000)
 
 test("when all programs have gone, no path is left but those that wait for the board", () => {
   for (let seed = 1; seed <= 50; seed++) {
