@@ -52,7 +52,7 @@ export interface BackendOptions {
   readonly onJson: (backend: Backend, envelope: JsonEnvelope, object: Uint8Array) => void
 }
 
-/** A device that says nothing in this time to the newer language is asked in the older one. */
+/** A device that says nothing in this time is asked in the other language; it gets twice the time each time. */
 const LANGUAGE_MS = 2_000
 /** Waits between two tries to connect. */
 const RETRY = { firstMs: 250, capMs: 4_000 }
@@ -86,7 +86,8 @@ export class Backend {
   #state: State = { kind: "down" }
   /** The language to try, or that it is known to speak. */
   #language: "protobuf" | "json" = "protobuf"
-  #languageKnown = false
+  /** How long its first answer may take while its language is not known; undefined once it is. */
+  #languageMs: number | undefined = LANGUAGE_MS
   #data: DataChannel | undefined
   #timer: Timer | undefined
   #paused = false
@@ -205,7 +206,7 @@ export class Backend {
   }
 
   #greet(link: DeviceLink | JsonDeviceLink, mine: () => boolean): void {
-    const timeoutMs = this.#languageKnown ? REQUEST_TIMEOUT_MS : LANGUAGE_MS
+    const timeoutMs = this.#languageMs ?? REQUEST_TIMEOUT_MS
     this.#dropData()
     if (link instanceof DeviceLink) {
       greetDevice(link, timeoutMs, this.#openData(link), (result) => {
@@ -242,7 +243,10 @@ export class Backend {
       link.close(detail)
       return
     }
-    this.#languageKnown = false
+    // Both languages have been tried for as long.
+    if (this.#language === "json") {
+      this.#languageMs = Math.min(2 * (this.#languageMs ?? LANGUAGE_MS / 2), REQUEST_TIMEOUT_MS)
+    } else this.#languageMs ??= LANGUAGE_MS
     const [language, next] = this.#language === "protobuf" ? ["protobuf", "JSON lines"] : ["JSON lines", "protobuf"]
     this.#language = this.#language === "protobuf" ? "json" : "protobuf"
     if (this.#language === "json") this.#backoff.reset()
@@ -250,7 +254,7 @@ export class Backend {
   }
 
   #greeted(link: DeviceLink | JsonDeviceLink, module: Module | undefined): void {
-    this.#languageKnown = true
+    this.#languageMs = undefined
     this.specification = module
     this.carriers = module ? carriersOf(module).carriers : Object.keys(this.entities).map(carrierOf)
     this.#rebootingUntil = 0

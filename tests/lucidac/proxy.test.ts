@@ -5,11 +5,12 @@ import { ARM, armName } from "../../src/lucidac/arm.ts"
 import { encodeV1 } from "../../src/lucidac/envelope.ts"
 import { fakeMac } from "../../src/lucidac/fake-options.ts"
 import { encodeFrame } from "../../src/lucidac/frame.ts"
-import { decodePayload, encodePayload } from "../../src/lucidac/payload.ts"
+import { decodePayload, encodeMessage, encodePayload } from "../../src/lucidac/payload.ts"
 import {
   AuthRequestSchema,
   ConfigCommandSchema,
   ExtractCommandSchema,
+  ExtractResponseSchema,
   UpdateCommandSchema,
   UpdateResponseSchema,
 } from "../../src/lucidac/proto/lucidac_pb.ts"
@@ -469,6 +470,23 @@ describe("a device", () => {
     expect(rig.events.some(({ type }) => type === "device-lost")).toBe(true)
     rig.clock.advance(1_000)
     expect(rig.client().ask(ARM.reset)?.arm).toBe(ARM.resetResponse)
+  })
+
+  test("that takes its time to say what it is gets that time, though the other language is tried first", () => {
+    const rig = new Rig({ device: { ignore: new Set([ARM.extract]) } })
+    const told = encodeMessage("relay-1", ARM.extractResponse, ExtractResponseSchema, {
+      module: {
+        items: [{ kind: { case: "entitySpecification", value: { entity: { id: `/${fakeMac(0)}`, class: 1 } } } }],
+      },
+    })
+    const asked: number[] = []
+    for (let ms = 0; ms < 60_000 && !rig.proxy.backends[0]!.up; ms += 100) {
+      const extracts = rig.devices[0]!.requests.filter((name) => name === "extract").length
+      if (extracts > asked.length) asked.push(ms)
+      if (asked.length > 0 && ms === asked.at(-1)! + 5_000) rig.ends[0]!.other.write(encodeFrame(told))
+      rig.clock.advance(100)
+    }
+    expect(rig.proxy.backends[0]).toMatchObject({ up: true, language: "protobuf" })
   })
 
   test("that says nothing to the wish for UDP sends by TCP after 5 s, and lives", () => {
