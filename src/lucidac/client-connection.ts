@@ -17,8 +17,11 @@ export interface ClientOwner {
 
 /** Samples are gathered for this long, so that many go in one write. */
 const GATHER_MS = 1
-/** A client that is sent away is parted from when it has read nothing for so long ... */
-export const LINGER_MS = 1_000
+/**
+ * A client that is sent away is parted from when it has taken nothing for so long: of a slow one the system says so only
+ * once a good part of its own buffer is free ...
+ */
+export const LINGER_MS = 5_000
 /** ... and after so long in any case. */
 export const MAX_LINGER_MS = 30_000
 

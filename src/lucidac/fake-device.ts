@@ -13,7 +13,7 @@ import {
 import { FakeCircuit } from "./fake-circuit.ts"
 import { FrameConnection } from "./fake-connection.ts"
 import { MortalDevice } from "./fake-mortal.ts"
-import { type Death, FAKE_BUFFER_BYTES, type FakeDeviceOptions } from "./fake-options.ts"
+import { type Death, FAKE_BUFFER_BYTES, type FakeDeviceOptions, REBOOT_DELAY_MS } from "./fake-options.ts"
 import { planRun, type RunPlan } from "./fake-run.ts"
 import { RunQueue } from "./fake-run-queue.ts"
 import { FakeUpdate } from "./fake-update.ts"
@@ -190,8 +190,9 @@ export class FakeDevice extends MortalDevice<FrameConnection> {
       case ARM.update: {
         const command = decodePayload(UpdateCommandSchema, payload)
         if (!command) return malformed(message)
-        // Answered first: the connection does not outlive the reboot.
-        if (command.kind.case === "commit" && this.#update.whole) this.#options.clock.after(0, () => this.reboot())
+        if (command.kind.case === "commit" && this.#update.whole) {
+          this.#options.clock.after(REBOOT_DELAY_MS, () => this.reboot())
+        }
         return encodeMessage(id, ARM.updateResponse, UpdateResponseSchema, { kind: this.#update.take(command) })
       }
       default:

@@ -5,7 +5,7 @@ import { FakeJsonCircuit } from "./fake-json-circuit.ts"
 import { planJsonRun } from "./fake-json-run-plan.ts"
 import { JsonSampleSource } from "./fake-json-samples.ts"
 import { MortalDevice } from "./fake-mortal.ts"
-import { type Death, FAKE_BUFFER_BYTES, type FakeDeviceOptions } from "./fake-options.ts"
+import { type Death, FAKE_BUFFER_BYTES, type FakeDeviceOptions, REBOOT_DELAY_MS } from "./fake-options.ts"
 import type { RunPlan } from "./fake-run.ts"
 import { RunQueue } from "./fake-run-queue.ts"
 import { encodeJsonLine, type JsonEnvelope, jsonError, jsonReply } from "./json-lines.ts"
@@ -157,8 +157,7 @@ export class FakeJsonDevice extends MortalDevice<JsonConnection> {
       case "sys_ident":
         return jsonReply(request, { serial: "0", mac, fw_build: { name: "spinnaker-relay fake" }, fw_image: {} })
       case "sys_reboot":
-        // The answer goes out first: the connection does not outlive it.
-        clock.after(0, () => this.reboot())
+        clock.after(REBOOT_DELAY_MS, () => this.reboot())
         return jsonReply(request)
       case "net_get":
       case "net_status":

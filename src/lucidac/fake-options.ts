@@ -51,6 +51,8 @@ export interface FakeDeviceOptions {
 
 /** Half a megabyte: a second of samples at the pace of one full message a millisecond, then some. */
 export const FAKE_BUFFER_BYTES = 512 << 10
+/** A reboot resets connections, so the answer to what asked for it is given this long to be read. */
+export const REBOOT_DELAY_MS = 50
 /** How long a reboot takes. */
 export const REBOOT_MS = 1_000
 /** Runs that wait for the one under way. */

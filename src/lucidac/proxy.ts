@@ -38,7 +38,7 @@ export interface ProxyContext {
 
 /** Clients that have not shown the secret yet, beside those in the queue. */
 const MAX_STRANGERS = 32
-/** Clients that are told within a second why they are refused; the rest are just closed. */
+/** Clients that are told why they are refused, in the time that one may take to read it; the rest are just closed. */
 const MAX_REFUSED = 64
 /** What devices say of runs. */
 const OF_RUNS: ReadonlySet<number> = new Set<number>([ARM.runData, ARM.runDataEnd, ARM.runStateChange])

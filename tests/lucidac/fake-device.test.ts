@@ -3,7 +3,7 @@ import { create } from "@bufbuild/protobuf"
 import { ARM } from "../../src/lucidac/arm.ts"
 import { peekDatagram, peekEnvelope, type V1Message } from "../../src/lucidac/envelope.ts"
 import { FakeDevice } from "../../src/lucidac/fake-device.ts"
-import { DEATHS, type Death, type FakeDeviceOptions, fakeMac } from "../../src/lucidac/fake-options.ts"
+import { DEATHS, type Death, type FakeDeviceOptions, fakeMac, REBOOT_DELAY_MS } from "../../src/lucidac/fake-options.ts"
 import { DMA_OVERFLOW, toMs } from "../../src/lucidac/fake-run.ts"
 import { CHUNK_SAMPLES, SampleEncoder, strideOf, waveValue } from "../../src/lucidac/fake-samples.ts"
 import { encodeFrame } from "../../src/lucidac/frame.ts"
@@ -174,7 +174,7 @@ describe("FakeDevice answers", () => {
     ])
     expect([write(476, 1024n), update({ case: "verify", value: {} }).case]).toEqual(["success", "success"])
     expect(update({ case: "commit", value: {} }).case).toBe("success")
-    clock.advance(0)
+    clock.advance(REBOOT_DELAY_MS)
     expect(client.ended).toBe(true)
     expect(connect().ended).toBe(true)
     clock.advance(1_000)

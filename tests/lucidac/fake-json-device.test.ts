@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { FakeJsonDevice, type FakeJsonOptions } from "../../src/lucidac/fake-json-device.ts"
 import { PLACEHOLDER_RUN_ID } from "../../src/lucidac/fake-json-run-plan.ts"
 import { FakeJsonServer } from "../../src/lucidac/fake-json-server.ts"
-import { DEATHS, type Death, fakeMac } from "../../src/lucidac/fake-options.ts"
+import { DEATHS, type Death, fakeMac, REBOOT_DELAY_MS } from "../../src/lucidac/fake-options.ts"
 import { AMPLITUDE, waveValue } from "../../src/lucidac/fake-samples.ts"
 import { encodeJsonLine, JsonDecoder, type JsonEnvelope, parseJsonEnvelope } from "../../src/lucidac/json-lines.ts"
 import { seededRandom } from "../../src/transport/random.ts"
@@ -156,7 +156,7 @@ describe("FakeJsonDevice answers", () => {
   test("a reboot before it goes", () => {
     const { client, clock, connect } = setup()
     expect(client.ask("sys_reboot")?.code).toBe(0)
-    clock.advance(0)
+    clock.advance(REBOOT_DELAY_MS)
     expect(client.ended).toBe(true)
     clock.advance(1_000)
     expect(connect().ask("ping")?.code).toBe(0)

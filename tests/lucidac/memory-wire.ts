@@ -16,6 +16,8 @@ export class MemoryEnd implements PausablePort {
   #short = false
   #closed = false
   #scheduled = false
+  /** The other side has ended it: its owner hears so behind what is on its way. */
+  #ending: string | undefined
 
   constructor(
     private readonly clock: Clock,
@@ -61,19 +63,27 @@ export class MemoryEnd implements PausablePort {
     this.other.#lose("closed by the other side")
   }
 
+  /** As with a reset, the other side loses what it has not read. */
   abort(): void {
-    this.end()
+    this.owner = undefined
+    this.#closed = true
+    this.other.#queue = []
+    this.other.#held = 0
+    this.other.#lose("reset by the other side")
   }
 
   /** The network or the other side ends it, after what is on its way. */
   #lose(detail: string): void {
-    this.clock.after(0, () => {
-      if (this.#held > 0 && !this.#paused) this.#deliver()
-      this.#closed = true
-      const { owner } = this
-      this.owner = undefined
-      owner?.onClose(detail)
-    })
+    this.#ending = detail
+    this.clock.after(0, () => this.#deliver())
+  }
+
+  #end(): void {
+    if (this.#ending === undefined || this.#closed) return
+    this.#closed = true
+    const { owner } = this
+    this.owner = undefined
+    owner?.onClose(this.#ending)
   }
 
   #schedule(): void {
@@ -89,6 +99,7 @@ export class MemoryEnd implements PausablePort {
       this.#held -= chunk.length
       this.owner?.onData(chunk)
     }
+    if (this.#queue.length === 0) this.#end()
     if (this.other.#short && this.#held < CAPACITY / 2) {
       this.other.#short = false
       this.clock.after(0, () => this.other.owner?.onDrain())

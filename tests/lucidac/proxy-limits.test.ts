@@ -157,27 +157,63 @@ describe("what waits for clients that do not read", () => {
     })
   }
 
-  test("counts together for all who had the computer: those who are on their way out make room for nobody's samples", () => {
-    const bufferBytes = 4 << 20
-    const rig = new Rig({
-      proxy: { bufferBytes },
-      device: { bufferBytes: 256 << 20 },
-      maxHoldMs: 3_000,
-      idleMs: 600_000,
-    })
-    for (let turn = 0; turn < 4; turn++) {
-      const client = rig.client()
-      client.end.pause()
-      client.start(`1111111${turn}-2222-3333-4444-555555555555`, 60_000, 500_000)
+  describe("counts for all who had the computer together", () => {
+    const bufferBytes = 8 << 20
+
+    /** A slow client that is released with so many milliseconds of samples unread, and the next one, which reads nothing. */
+    function released(unreadMs: number) {
+      const rig = new Rig({
+        proxy: { bufferBytes },
+        device: { bufferBytes: 256 << 20, rate: 1_000_000 },
+        maxHoldMs: 3_000,
+        idleMs: 600_000,
+      })
+      const [slow, next] = [rig.client(), rig.client()]
+      slow.end.pause()
+      slow.start(RUN, unreadMs)
       rig.clock.advance(2_900)
-      expect(rig.proxy.waitingBytes).toBeLessThan(bufferBytes + (1 << 20))
-      // Somebody who waits, so that this one is released; it goes again before the next turn.
-      const other = rig.client()
-      other.post(ARM.reset)
-      rig.clock.advance(300)
-      other.leave()
-      expect(rig.proxy.waitingBytes).toBeLessThan(bufferBytes + (1 << 20))
+      next.end.pause()
+      next.start("next", 60_000)
+      const unread = rig.proxy.waitingBytes
+      rig.clock.advance(200)
+      expect(rig.events.some(({ type }) => type === "released")).toBe(true)
+      return { rig, slow, next, unread }
     }
+
+    test("one on its way out reads the rest, and what waits for it is not there for the next one", () => {
+      const { rig, slow, unread } = released(500)
+      expect(unread).toBeGreaterThan(bufferBytes / 4)
+      expect(unread).toBeLessThan(bufferBytes / 2)
+      let most = 0
+      // It reads a piece at a time.
+      slow.end.owner = Object.assign(Object.create(slow), {
+        onData(chunk: Uint8Array) {
+          slow.onData(chunk)
+          slow.end.pause()
+        },
+      })
+      for (let round = 0; round < 100; round++) {
+        slow.end.resume()
+        rig.clock.advance(100)
+        most = Math.max(most, rig.proxy.waitingBytes)
+      }
+      slow.end.owner = slow
+      slow.end.resume()
+      rig.clock.advance(1_000)
+      expect(most).toBeGreaterThan(bufferBytes - (1 << 20))
+      expect(most).toBeLessThan(bufferBytes + (1 << 20))
+      expect(slow.notices[0]).toContain("--max-hold")
+      expect(slow.chunks.length).toBeGreaterThan(5_000)
+    })
+
+    test("one that would leave the next one less than half is cut off", () => {
+      const { rig, slow, unread } = released(1_500)
+      expect(unread).toBeGreaterThan(bufferBytes / 2)
+      expect(rig.proxy.waitingBytes).toBeLessThan(bufferBytes / 2)
+      slow.end.resume()
+      rig.clock.advance(10)
+      expect(slow.gone).toBe(true)
+    })
   })
 
   test("is told of only once the chunks had time to come: datagrams that change places are no loss", () => {

@@ -124,7 +124,7 @@ describe("a client of the proxy", () => {
     expect(update({ case: "write", value: { data: image, offset: 0n } })).toBe("success")
     expect(update({ case: "verify", value: {} })).toBe("success")
     expect(update({ case: "commit", value: {} })).toBe("success")
-    rig.clock.advance(50)
+    rig.clock.advance(100)
     expect(rig.events.filter(({ type }) => type === "device-lost")).toHaveLength(2)
     expect(errorText(client.ask(ARM.reset))).toContain("Cluster degraded")
     rig.clock.advance(10_000)
