@@ -46,11 +46,10 @@ export interface ClientOwner {
 
 /** A client that is sent away before it has said a word is given so long to show its language. */
 const SNIFF_MS = 200
-/** Requests of one client under way at once; it is read no further until some are answered. */
-const MAX_IN_FLIGHT = 64
+/** Requests of one client that are held, or under way, at once; it is read no further until some are answered. */
+const MAX_REQUESTS = 64
 /** Bytes of requests that are held for one client before it is read no further. */
 const MAX_HELD_BYTES = 1 << 20
-const MAX_HELD = 256
 /** Bytes of answers that may wait for a client that has not got the computer before it is read no further. */
 const MAX_REPLY_BYTES = 1 << 20
 
@@ -294,9 +293,9 @@ export class Client {
     const backlogLimit = this.#active ? this.#options.bufferBytes : MAX_REPLY_BYTES
     this.#throttled =
       this.#serving ||
-      this.#inFlight >= MAX_IN_FLIGHT ||
+      this.#inFlight >= MAX_REQUESTS ||
+      this.#held.length >= MAX_REQUESTS ||
       this.#heldBytes > MAX_HELD_BYTES ||
-      this.#held.length >= MAX_HELD ||
       this.connection.backlog > backlogLimit
     if (this.#throttled) this.connection.pause()
     else {
