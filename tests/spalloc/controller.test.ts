@@ -232,12 +232,7 @@ describe("failed power", () => {
 
   test("can be forgiven by command", () => {
     const lab = new Lab([labMachine(1, 1)], FREE_AT_ONCE)
-    for (let time = 0; time < 3; time++) {
-      lab.create([0, 0, 0])
-      lab.controller.powerDone(lab.pending.shift()!.id, { kind: "failed", detail: "x" })
-      lab.turn()
-      lab.settle()
-    }
+    lab.wearOut([0, 0, 0])
     expect(lab.controller.failingBoards).toEqual([
       {
         machine: "lab",
@@ -258,12 +253,7 @@ describe("failed power", () => {
 
   test("can be forgiven while the board is tried out: a job that gets it then keeps its power", () => {
     const lab = new Lab([labMachine(1, 1)], FREE_AT_ONCE)
-    for (let time = 0; time < 3; time++) {
-      lab.create([0, 0, 1])
-      lab.controller.powerDone(lab.pending.shift()!.id, { kind: "failed", detail: "x" })
-      lab.turn()
-      lab.settle()
-    }
+    lab.wearOut([0, 0, 1])
     lab.pass(600)
     lab.controller.restoreBoard("lab", [0, 0, 1])
     const id = lab.create([0, 0, 1], { keepalive: null })
@@ -420,12 +410,7 @@ describe("lists", () => {
     const lab = new Lab([labMachine(1, 1)], FREE_AT_ONCE)
     const { controller } = lab
     expect(controller.listMachines()).toBe(controller.listMachines())
-    for (let time = 0; time < 3; time++) {
-      lab.create([0, 0, 0])
-      controller.powerDone(lab.pending.shift()!.id, { kind: "failed", detail: "x" })
-      lab.turn()
-      lab.settle()
-    }
+    lab.wearOut([0, 0, 0])
     expect(controller.listMachines()[0]?.dead_boards).toEqual([[0, 0, 0]])
     controller.restoreBoard("lab", [0, 0, 0])
     expect(controller.listMachines()[0]?.dead_boards).toEqual([])

@@ -76,12 +76,7 @@ describe("after a restart", () => {
 
   test("a board is still out of service", () => {
     const before = new Lab(MACHINES, { secondsBeforeFree: 0 }, state)
-    for (let time = 0; time < 3; time++) {
-      before.create([0, 0, 1])
-      before.controller.powerDone(before.pending.shift()!.id, { kind: "failed", detail: "x" })
-      before.turn()
-      before.settle()
-    }
+    before.wearOut([0, 0, 1])
     before.controller.close()
     const after = new Lab(MACHINES, { secondsBeforeFree: 0 }, state)
     expect(after.controller.listMachines()[0]?.dead_boards).toEqual([[0, 0, 1]])
@@ -94,12 +89,7 @@ describe("after a restart", () => {
 
   test("a board that was being tried out is switched off", () => {
     const before = new Lab(MACHINES, { secondsBeforeFree: 0 }, state)
-    for (let time = 0; time < 3; time++) {
-      before.create([0, 0, 1])
-      before.controller.powerDone(before.pending.shift()!.id, { kind: "failed", detail: "x" })
-      before.turn()
-      before.settle()
-    }
+    before.wearOut([0, 0, 1])
     before.pass(600)
     expect(before.pending).toMatchObject([{ boards: [1], on: true }])
     before.controller.close()

@@ -1,8 +1,9 @@
 /** Machines and controllers of a spalloc server without hardware. */
+import { FAILURES_TO_LEAVE_SERVICE } from "../../src/spalloc/board-health.ts"
 import { DEFAULT_SETTINGS, type MachineConfig, type ServerSettings } from "../../src/spalloc/config.ts"
 import { Controller, type ControllerEvent } from "../../src/spalloc/controller.ts"
 import { readJobRequest } from "../../src/spalloc/job-request.ts"
-import type { Effects, JobRequest, PowerWork } from "../../src/spalloc/types.ts"
+import type { BoardPlace, Effects, JobRequest, PowerWork } from "../../src/spalloc/types.ts"
 import { FakeClock } from "./fake-clock.ts"
 
 const BOARDS_PER_FRAME = 24
@@ -75,6 +76,16 @@ export class Lab {
     for (let work = this.pending.shift(); work; work = this.pending.shift()) {
       this.controller.powerDone(work.id, { kind: "done" })
       this.turn()
+    }
+  }
+
+  /** Has a board fail so often that it leaves service. Boards must be free at once, and this one too. */
+  wearOut(board: BoardPlace): void {
+    for (let failure = 0; failure < FAILURES_TO_LEAVE_SERVICE; failure++) {
+      this.create(board)
+      this.controller.powerDone(this.pending.shift()!.id, { kind: "failed", detail: "x" })
+      this.turn()
+      this.settle()
     }
   }
 
