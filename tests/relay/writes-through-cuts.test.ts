@@ -53,7 +53,7 @@ function allocator(link: Link, clock: Clock, timing: ClientTiming, stopped: () =
 /** Writes through a cut that is made at a block; if that fails, writes other data, as a next run does. */
 async function writeThrough(program: keyof typeof WRITERS, cut: Cut, cutAt: number, seed: number, delayMs = 0) {
   await using bench = await CutBench.start({ booted: true }, delayMs)
-  const { clock, middleman, chain } = bench
+  const { clock, middleman } = bench
   const random = seededRandom(seed)
   const timing = WRITERS[program]
   const outageMs = cut.outageMs + 12 * delayMs
@@ -79,20 +79,64 @@ async function writeThrough(program: keyof typeof WRITERS, cut: Cut, cutAt: numb
   await clock.until(() => heap.client.done, "the end of the other program", 60_000)
   // What is still on its way would come now.
   await clock.pass(2_000)
-  expect(chain.board.board.machine!.chipAt(0, 0)!.memory.read(SDRAM, WRITE_BYTES)).toEqual(data)
+  expect(memoryOf(bench)).toEqual(data)
   expect([first.stray, heap.client.stray]).toEqual([0, 0])
-
-  const given = bench.executed.filter(({ command }) => command === Command.ALLOC)
-  expect(new Set(given.map(({ arg2 }) => arg2)).size).toBe(given.length)
-  expect(heap.answers.size).toBeGreaterThan(5)
-  for (const { arg2, answer } of given) if (heap.answers.has(arg2)) expect(heap.answers.get(arg2)).toEqual(answer!)
+  expectOnce(bench, heap.answers)
   bench.expectOneSession()
 }
 
+/** Writes again and again while the network is cut again and again, each time in another way. */
+async function writeInStorm(program: keyof typeof WRITERS, seed: number, runs: number) {
+  await using bench = await CutBench.start({ booted: true }, 0)
+  const { clock, middleman } = bench
+  const random = seededRandom(seed)
+  const timing = WRITERS[program]
+  let over = false
+  const cutSoon = (): void => {
+    clock.after(integer(random, 1, 7_000), () => {
+      if (over) return
+      middleman.release()
+      middleman.pass()
+      CUTS[STORM[integer(random, 0, STORM.length - 1)]!].make(middleman, clock)
+      cutSoon()
+    })
+  }
+  cutSoon()
+  const heap = allocator(bench.socket("scp"), clock, timing, () => over)
+  heap.client.start()
+  for (let run = 0; run < runs; run++) {
+    const data = randomBytes(random, WRITE_BYTES)
+    const client = writer(bench.socket("scp"), clock, timing, data)
+    client.start()
+    await clock.until(() => client.done, "the end of a run", 600_000)
+    if (client.failed === 0) expect(memoryOf(bench)).toEqual(data)
+  }
+  over = true
+  await clock.until(() => heap.client.done, "the end of the other program", 60_000)
+  expectOnce(bench, heap.answers)
+  expect(bench.client.observer.of("tunnel-up").length).toBeGreaterThan(1)
+  bench.expectOneSession()
+}
+
+function memoryOf({ chain }: CutBench): Uint8Array {
+  return chain.board.board.machine!.chipAt(0, 0)!.memory.read(SDRAM, WRITE_BYTES)
+}
+
+/** Each request for memory has come to the board once at most, and its program has had the answer to that one. */
+function expectOnce(bench: CutBench, answers: ReadonlyMap<number, Uint8Array>): void {
+  const given = bench.executed.filter(({ command }) => command === Command.ALLOC)
+  expect(new Set(given.map(({ arg2 }) => arg2)).size).toBe(given.length)
+  expect(answers.size).toBeGreaterThan(5)
+  const sent = new Map(given.map(({ arg2, answer }) => [arg2, answer]))
+  for (const [size, answer] of answers) expect(answer).toEqual(sent.get(size)!)
+}
+
 const NAMES = Object.keys(CUTS) as CutName[]
+/** All but the one that is longer than everybody waits. */
+const STORM = NAMES.filter((name) => name !== "farAway")
 const CASES: Record<keyof typeof WRITERS, readonly CutName[]> = FULL
   ? { rig: NAMES, SpiNNMan: NAMES }
-  : { rig: ["reset", "blackhole", "late"], SpiNNMan: ["muteClient", "veryLate", "away"] }
+  : { rig: ["reset", "blackhole"], SpiNNMan: ["muteServer", "veryLate"] }
 const PLACES = FULL ? [0, 1, 7, 8, 100, 1_000, 2_048, 4_087, 4_088, BLOCKS - 1] : [2_048]
 
 describe.each(["rig", "SpiNNMan"] as const)("a megabyte that %s writes", (program) => {
@@ -106,3 +150,8 @@ describe.each(["rig", "SpiNNMan"] as const)("a megabyte that %s writes", (progra
     },
   )
 })
+
+test.each(FULL ? [1, 2, 3, 4, 5, 6, 7, 8] : [2])(
+  "a storm of cuts makes nothing run twice, and what a program has written is there (seed %d)",
+  (seed) => writeInStorm(seed % 2 === 0 ? "SpiNNMan" : "rig", seed, FULL ? 6 : 2),
+)

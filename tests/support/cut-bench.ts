@@ -68,8 +68,9 @@ export const CUTS = {
   blackhole: untold("swallowed both ways", (middleman) => middleman.blackhole()),
   muteClient: untold("half-open, the server hears nothing", (middleman) => middleman.mute("client")),
   muteServer: untold("half-open, the client hears nothing", (middleman) => middleman.mute("server")),
-  late: late(1_000),
-  veryLate: late(6_000),
+  // Not a multiple of what programs wait: what they repeat just as an answer comes is answered once more.
+  late: late(1_300),
+  veryLate: late(6_300),
   away: away(500),
   farAway: away(20_000),
 } as const
