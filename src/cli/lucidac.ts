@@ -4,6 +4,7 @@ import { isIP } from "node:net"
 import { type BackendListResult, readBackends } from "../lucidac/backend-list.ts"
 import { EventLog } from "../lucidac/event-log.ts"
 import type { Served, ServeOptions } from "../lucidac/serve.ts"
+import { HOLD_MS } from "../lucidac/session-queue.ts"
 import type { Log } from "../observe/log.ts"
 import { formatAddress, isLoopback } from "../transport/address.ts"
 import { AllowList } from "../transport/allow.ts"
@@ -164,7 +165,7 @@ function settingsFrom(parsed: Parsed) {
     limits: {
       maxSessions: numberOption(parsed, "max-sessions", { min: 1, max: 1_000, integer: true }),
       idleMs: numberOption(parsed, "session-timeout", seconds) * 1000,
-      holdMs: 4_000,
+      holdMs: HOLD_MS,
       maxHoldMs: maxHold === undefined ? undefined : numberOption(parsed, "max-hold", seconds) * 1000,
     },
     bufferBytes: parseSize("--buffer", parsed.value("buffer") ?? "", { min: 1 << 20, max: 64 * GIB }),

@@ -23,7 +23,7 @@ const GATHER_MS = 1
  */
 export const LINGER_MS = 5_000
 /** ... and after so long in any case. */
-export const MAX_LINGER_MS = 30_000
+const MAX_LINGER_MS = 30_000
 
 type State = "open" | "finishing" | "ended" | "gone"
 

@@ -1,7 +1,8 @@
 /** One run on a fake device: its states in time, and its samples at their rate. Pure but for the injected clock. */
 import type { Clock, Timer } from "../transport/clock.ts"
 import { CHUNK_SAMPLES, SampleEncoder, type SampleSource } from "./fake-samples.ts"
-import { RunState, type StartRunCommand, type Time, Time_Prefix } from "./proto/lucidac_pb.ts"
+import { RunState, type StartRunCommand } from "./proto/lucidac_pb.ts"
+import { toMs } from "./run-time.ts"
 
 /** How often the samples that have become due are sent. */
 const TICK_MS = 2
@@ -42,21 +43,6 @@ export interface RunPlan {
   readonly failure: string | undefined
   /** Stays in OP for ever. */
   readonly hangs: boolean
-}
-
-/** Milliseconds of a device's time. */
-export function toMs(time: Time | undefined): number {
-  const value = Number(time?.value ?? 0n)
-  switch (time?.prefix) {
-    case Time_Prefix.MILLI:
-      return value
-    case Time_Prefix.MICRO:
-      return value / 1e3
-    case Time_Prefix.NANO:
-      return value / 1e6
-    default:
-      return value * 1e3
-  }
 }
 
 /** What the fake device makes of every run, whatever the client asks for. */

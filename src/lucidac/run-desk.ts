@@ -5,14 +5,9 @@ import { carrierOf } from "./entity-path.ts"
 import { encodeError, type V1Message } from "./envelope.ts"
 import type { ProxyEvent } from "./events.ts"
 import { decodePayload } from "./payload.ts"
-import {
-  RunState,
-  RunStateChangeMessageSchema,
-  type StartRunCommand,
-  type Time,
-  Time_Prefix,
-} from "./proto/lucidac_pb.ts"
+import { RunState, RunStateChangeMessageSchema, type StartRunCommand } from "./proto/lucidac_pb.ts"
 import { peekRunData } from "./run-header.ts"
+import { plannedMs } from "./run-time.ts"
 import { RunWatch } from "./run-watch.ts"
 import { nameCarriers } from "./state-change.ts"
 
@@ -75,7 +70,7 @@ export class RunDesk {
       return { ok: false, text: `${MAX_RUNS} runs are under way or waiting already: wait until one is over` }
     }
     const now = this.#options.now()
-    this.#runs.set(run, new RunWatch(run, backends, durationMs(command), now))
+    this.#runs.set(run, new RunWatch(run, backends, plannedMs(command), now))
     this.#early.set(run, [])
     this.#tellBusy()
     this.#options.onEvent({ type: "run-begun", client: this.#options.client.name, run, devices: backends.length })
@@ -304,22 +299,4 @@ export class RunDesk {
     for (const [id, { over }] of this.#runs) if (over) return this.#runs.delete(id)
     return false
   }
-}
-
-/** How long a run takes; undefined where it goes on until it is stopped, or does not say. */
-function durationMs({ runConfig }: StartRunCommand): number | undefined {
-  if (!runConfig?.opTime || runConfig.repetitive) return undefined
-  const opMs = timeMs(runConfig.opTime)
-  return opMs > 0 ? opMs + (runConfig.icTime ? timeMs(runConfig.icTime) : 0) : undefined
-}
-
-const MS_OF: Readonly<Record<number, number>> = {
-  [Time_Prefix.NONE]: 1e3,
-  [Time_Prefix.MILLI]: 1,
-  [Time_Prefix.MICRO]: 1e-3,
-  [Time_Prefix.NANO]: 1e-6,
-}
-
-function timeMs({ value, prefix }: Time): number {
-  return Number(value) * (MS_OF[prefix] ?? 0)
 }

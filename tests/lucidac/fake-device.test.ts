@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test"
-import { create } from "@bufbuild/protobuf"
+import type { create } from "@bufbuild/protobuf"
 import { ARM } from "../../src/lucidac/arm.ts"
 import { peekDatagram, peekEnvelope, type V1Message } from "../../src/lucidac/envelope.ts"
 import { FakeDevice } from "../../src/lucidac/fake-device.ts"
 import { DEATHS, type Death, type FakeDeviceOptions, fakeMac, REBOOT_DELAY_MS } from "../../src/lucidac/fake-options.ts"
-import { DMA_OVERFLOW, toMs } from "../../src/lucidac/fake-run.ts"
+import { DMA_OVERFLOW } from "../../src/lucidac/fake-run.ts"
 import { CHUNK_SAMPLES, SampleEncoder, strideOf, waveValue } from "../../src/lucidac/fake-samples.ts"
 import { encodeFrame } from "../../src/lucidac/frame.ts"
 import { decodePayload } from "../../src/lucidac/payload.ts"
@@ -18,7 +18,6 @@ import {
   ResetCommandSchema,
   RunDataMessageSchema,
   StartRunCommandSchema,
-  TimeSchema,
   UdpDataStreamingCommandSchema,
   UdpDataStreamingRefusedResponseSchema,
   UpdateCommandSchema,
@@ -463,11 +462,6 @@ describe("SampleEncoder", () => {
   test("strides are powers of two", () => {
     expect([1, 2, 3, 4, 5, 8].map(strideOf)).toEqual([1, 2, 4, 4, 8, 8])
   })
-})
-
-test("a device's times have a prefix", () => {
-  const ms = (value: bigint, prefix: number) => toMs(create(TimeSchema, { value, prefix }))
-  expect([ms(2n, 0), ms(2n, 1), ms(2n, 2), ms(2n, 3), toMs(undefined)]).toEqual([2000, 2, 0.002, 0.000_002, 0])
 })
 
 test("every fake carrier has a MAC of its own", () => {
