@@ -57,6 +57,8 @@ export type Event =
   /** A board, or the BMP, of the server is to be found at `address` on this machine. */
   | { type: "board-address"; board: string; kind: "board" | "bmp"; address: string; boardType?: "spin3" | "spin5" }
   | { type: "board-no-address"; board: string; address: string; detail: string }
+  /** The server does not tell of a board any more that has an address here. */
+  | { type: "board-gone"; board: string; address: string }
   /** A program has read the address of a board that has none here. */
   | { type: "board-elsewhere"; address: string }
   | { type: "internal-error"; where: string; detail: string }

@@ -296,6 +296,11 @@ export function logLine(event: Event): LogLine {
         "info",
         `${event.kind === "bmp" ? "BMP" : "board"} ${event.board} is at ${event.address}: ${copyable(event)}`,
       )
+    case "board-gone":
+      return line(
+        "warn",
+        `the server has no ${event.board} for you any more: nothing answers at ${event.address} until it has it again; ask its owner`,
+      )
     case "board-no-address":
       return line(
         "warn",

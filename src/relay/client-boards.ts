@@ -44,6 +44,10 @@ export class ClientBoards {
   #firstInfo: BoardInfo | undefined
   /** How often that was a board of another name. */
   #successions = 0
+  /** Boards with an address here of which the last list did not tell. */
+  readonly #gone = new Set<string>()
+  /** How often that was told. */
+  #goneTold = 0
   /** Lists are taken in one after the other. */
   #work: Promise<void> = Promise.resolve()
   #closed = false
@@ -118,6 +122,7 @@ export class ClientBoards {
     // A server that calls its first board something else each time must not fill the log.
     if (first && this.#successions++ >= MAX_BOARDS) return
     if (first) this.#meetFirst(first)
+    this.#tellGone(list)
     for (const info of list) {
       if (this.#closed) return
       if (!this.#boards.has(info.name) && this.#boards.size < MAX_BOARDS) await this.#meet(info)
@@ -144,10 +149,27 @@ export class ClientBoards {
   #meetFirst(info: BoardInfo): void {
     const { bind } = this.#options.settings
     const address = bind[0] !== undefined && isIPv4(bind[0]) && bind[0] !== "0.0.0.0" ? bind[0] : "127.0.0.1"
-    if (this.#firstInfo) this.#boards.delete(this.#firstInfo.name)
+    if (this.#firstInfo) this.#forget(this.#firstInfo.name)
     this.#firstInfo = info
     this.#boards.set(info.name, { board: this.#first, address })
     this.#tell(info, address)
+  }
+
+  #forget(name: string): void {
+    this.#boards.delete(name)
+    this.#gone.delete(name)
+  }
+
+  /** Says which boards are not served any more, and which are again. */
+  #tellGone(list: readonly BoardInfo[]): void {
+    for (const [board, { address }] of this.#boards) {
+      const info = list.find(({ name }) => name === board)
+      if (info && this.#gone.delete(board)) this.#tell(info, address)
+      if (info || this.#gone.has(board) || this.#goneTold >= MAX_TOLD) continue
+      this.#gone.add(board)
+      this.#goneTold++
+      this.#options.context.observer.event({ type: "board-gone", board, address })
+    }
   }
 
   async #meet(info: BoardInfo): Promise<void> {

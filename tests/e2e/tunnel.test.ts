@@ -220,6 +220,7 @@ describe("the owner", () => {
     expect(decodeScpReply((await program.next())!)?.result).toBe(Result.OK)
     await Bun.write(config, boards({ "board-a": world.board }))
     expect((await run(["reload", ...world.server])).code).toBe(0)
+    await client.waitForLine(/the server has no board-b for you any more: nothing answers at 127\./)
     expect((await world.status()).boards.map(({ name }) => name)).toEqual(["board-a"])
   })
 

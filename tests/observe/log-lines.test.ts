@@ -112,6 +112,7 @@ const SAMPLES: { [T in Event["type"]]: readonly [Level, Omit<Extract<Event, { ty
     ["info", { board: "192.0.2.1", kind: "board", address: "127.0.0.1", boardType: "spin5" }],
     ["info", { board: "192.0.2.0", kind: "bmp", address: "127.0.0.4" }],
   ],
+  "board-gone": [["warn", { board: "board-a", address: "127.0.0.1" }]],
   "board-no-address": [
     ["warn", { board: "192.0.2.9", address: "127.0.0.2", detail: "EADDRNOTAVAIL" }],
     ["warn", { board: "192.0.2.9", address: "127.0.0.x", detail: "its ports are taken by another program" }],

@@ -45,6 +45,20 @@ describe.if(manyLoopbacks)("ClientBoards", () => {
     expect(told()).toEqual([`a ${BIND}`, "b 127.43.1.2", "c 127.43.1.3"])
   })
 
+  test("tells once of a board that is not served any more, and where it is when it is again", async () => {
+    const { observer, told, hear } = await setup()
+    const gone = () => observer.of("board-gone").map(({ board, address }) => `${board} ${address}`)
+    await hear([board("a"), board("b")])
+    await hear([board("b")])
+    await hear([board("b")])
+    expect(gone()).toEqual([`a ${BIND}`])
+    await hear([board("b"), board("a")])
+    expect(told()).toEqual([`a ${BIND}`, "b 127.43.1.2", `a ${BIND}`])
+    for (let round = 0; round < 2 * MAX_BOARDS; round++)
+      await hear(round % 2 === 0 ? [board("a")] : [board("a"), board("b")])
+    expect(gone()).toHaveLength(MAX_BOARDS)
+  })
+
   test("lists that come in one moment are taken in one after the other", async () => {
     const { boards, told } = await setup()
     for (const list of [
