@@ -11,6 +11,9 @@ export const BINARY_VARIABLE = "SPINNAKER_RELAY_BINARY"
 /** Environment variable that multiplies every time limit, for emulators: `5` makes 10 s 50 s. */
 export const PATIENCE_VARIABLE = "SPINNAKER_RELAY_PATIENCE"
 
+/** Environment variable that says that the command runs in Wine, which is not all that Windows is. */
+export const WINE_VARIABLE = "SPINNAKER_RELAY_WINE"
+
 type Environment = Readonly<Record<string, string | undefined>>
 
 /**
@@ -36,6 +39,11 @@ export function parseCommand(text: string): string[] {
 export function relayCommand(env: Environment = process.env): string[] {
   const named = env[BINARY_VARIABLE]
   return named ? parseCommand(named) : [process.execPath, join(ROOT, "src", "main.ts")]
+}
+
+/** True if the program under test runs in Wine: signals end Wine itself, and a UDP port is taken on all of 127.0.0.0/8. */
+export function underWine(env: Environment = process.env): boolean {
+  return env[WINE_VARIABLE] === "1"
 }
 
 /** `ms`, times what SPINNAKER_RELAY_PATIENCE says. */

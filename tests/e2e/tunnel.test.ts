@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { patient } from "../../scripts/lib/relay-command.ts"
+import { patient, underWine } from "../../scripts/lib/relay-command.ts"
 import { readMemory, writeMemory } from "../../src/connections/memory-access.ts"
 import { SCAMPConnection } from "../../src/connections/scamp-connection.ts"
 import { SCPRequestPipeLine } from "../../src/connections/scp-request-pipeline.ts"
@@ -27,6 +27,7 @@ import {
 } from "../support/relay-process.ts"
 import { SDRAM, scpRequest, verRequest } from "../support/scp-requests.ts"
 import { sdpToEcho, TagProgram } from "../support/tag-program.ts"
+import { manyLoopbacks } from "../support/udp.ts"
 
 setDefaultTimeout(patient(20_000))
 
@@ -184,10 +185,12 @@ describe("a client", () => {
     expect(status.boards).toMatchObject([{ name: "board-a", state: "booted" }])
     expect(status.sessions).toMatchObject([{ user: "alice", reconnects: 0 }])
     expect(status.sessions[0]!.flows).toBeGreaterThan(0)
-    expect(await client.stop()).toBe(0)
+    const code = await client.stop()
+    if (!underWine()) expect(code).toBe(0)
   })
 
-  test("for one command ends with its code, and the command finds the boards", async () => {
+  // What runs in Wine cannot start this machine's programs.
+  test.skipIf(underWine())("for one command ends with its code, and the command finds the boards", async () => {
     const ports = await localPorts()
     const local = ["--scp-port", `${ports.scp}`, "--boot-port", `${ports.boot}`]
     const client = ["client", "pi", ...world.dataOf("laptop"), ...local, "--"]
@@ -202,27 +205,30 @@ describe("a client", () => {
 })
 
 describe("the owner", () => {
-  test("adds a board by a reload, which a running client has at once; a wrong file changes nothing", async () => {
-    const ports = await localPorts()
-    await using client = await world.client("laptop", ports)
-    await using second = await startBoard(["--booted"])
-    const config = join(world.folder, "boards.toml")
-    await Bun.write(config, `${boards({ "board-a": world.board })}exclusiv = true\n`)
-    const wrong = await run(["reload", ...world.server])
-    expect(wrong.code).toBe(1)
-    expect(wrong.stderr).toMatch(/boards\.toml:8:1: unknown key "exclusiv": did you mean exclusive\?$/)
-    await Bun.write(config, boards({ "board-a": world.board, "board-b": second }))
-    const reloaded = await run(["reload", ...world.server])
-    expect(reloaded).toMatchObject({ code: 0 })
-    const [, address] = await client.waitForLine(/board board-b is at (127\.\d+\.\d+\.\d+)/)
-    using program = await Application.open(ports.scp, address)
-    program.send(verRequest(1))
-    expect(decodeScpReply((await program.next())!)?.result).toBe(Result.OK)
-    await Bun.write(config, boards({ "board-a": world.board }))
-    expect((await run(["reload", ...world.server])).code).toBe(0)
-    await client.waitForLine(/the server has no board-b for you any more: nothing answers at 127\./)
-    expect((await world.status()).boards.map(({ name }) => name)).toEqual(["board-a"])
-  })
+  test.if(manyLoopbacks)(
+    "adds a board by a reload, which a running client has at once; a wrong file changes nothing",
+    async () => {
+      const ports = await localPorts()
+      await using client = await world.client("laptop", ports)
+      await using second = await startBoard(["--booted"])
+      const config = join(world.folder, "boards.toml")
+      await Bun.write(config, `${boards({ "board-a": world.board })}exclusiv = true\n`)
+      const wrong = await run(["reload", ...world.server])
+      expect(wrong.code).toBe(1)
+      expect(wrong.stderr).toMatch(/boards\.toml:8:1: unknown key "exclusiv": did you mean exclusive\?$/)
+      await Bun.write(config, boards({ "board-a": world.board, "board-b": second }))
+      const reloaded = await run(["reload", ...world.server])
+      expect(reloaded).toMatchObject({ code: 0 })
+      const [, address] = await client.waitForLine(/board board-b is at (127\.\d+\.\d+\.\d+)/)
+      using program = await Application.open(ports.scp, address)
+      program.send(verRequest(1))
+      expect(decodeScpReply((await program.next())!)?.result).toBe(Result.OK)
+      await Bun.write(config, boards({ "board-a": world.board }))
+      expect((await run(["reload", ...world.server])).code).toBe(0)
+      await client.waitForLine(/the server has no board-b for you any more: nothing answers at 127\./)
+      expect((await world.status()).boards.map(({ name }) => name)).toEqual(["board-a"])
+    },
+  )
 
   test("kicks a user, who is told so and comes back", async () => {
     const ports = await localPorts()

@@ -1,5 +1,6 @@
 /** What the UDP tests share: listeners, dials and plain sockets on loopback, freed after each test. */
 import { afterEach } from "bun:test"
+import { underWine } from "../../scripts/lib/relay-command.ts"
 import type { AllowList } from "../../src/transport/allow.ts"
 import type { Clock } from "../../src/transport/clock.ts"
 import { systemClock } from "../../src/transport/clock.ts"
@@ -11,8 +12,8 @@ import { listenUdp, type UdpListener } from "../../src/transport/udp-listener.ts
 import { type OpenSocket, openSocket, type RawSocket } from "../../src/transport/udp-socket.ts"
 import { RecordingObserver } from "./recording-observer.ts"
 
-/** Whether all of 127.0.0.0/8 is this machine; macOS has 127.0.0.1 only. */
-export const manyLoopbacks = process.platform !== "darwin"
+/** Whether all of 127.0.0.0/8 is this machine, each with ports of its own; macOS has 127.0.0.1 only. */
+export const manyLoopbacks = process.platform !== "darwin" && !underWine()
 
 const toClose: { close(): void }[] = []
 
