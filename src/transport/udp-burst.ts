@@ -14,8 +14,8 @@ export const BURST_GAP_MS = 0.02
 export const BUSY_BURST = 4
 /** How much longer, milliseconds: as long as a loaded event loop's turn takes. */
 export const BUSY_GAP_MS = 0.3
-/** Datagrams in one call; the most that one burst of a client's window brings. */
-export const BURST_LIMIT = 64
+/** Datagrams in one call: half of what one would take, so that the next hop works on them while the rest are gathered. */
+export const BURST_LIMIT = 32
 
 /** What a burst needs from its owner. */
 export interface BurstOptions<For> {
