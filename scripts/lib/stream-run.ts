@@ -7,7 +7,7 @@ import { silentObserver } from "../../src/observe/observer.ts"
 import { encodeIptagRequest, IptagOp } from "../../src/protocol/iptag.ts"
 import { Command, decodeScpReply, encodeScpRequest, Result } from "../../src/protocol/scp.ts"
 import { monitorHeader } from "../../src/protocol/sdp.ts"
-import { ReceiveBuffers } from "../../src/transport/receive-buffer.ts"
+import { ReceiveTuning } from "../../src/transport/receive-tuning.ts"
 import { openSocket, type RawSocket } from "../../src/transport/udp-socket.ts"
 import { type Child, startChild } from "./child.ts"
 import { freePorts } from "./free-port.ts"
@@ -94,7 +94,7 @@ class Receiver {
       { host: LOOPBACK, port: 0 },
       { onDatagram: (datagram) => receiver.#take(datagram), onError() {}, onDrain() {} },
     )
-    new ReceiveBuffers(silentObserver).enlarge(socket)
+    new ReceiveTuning(silentObserver).tune(socket)
     receiver.#socket = socket
     return receiver
   }

@@ -3,7 +3,7 @@ import { isIP } from "node:net"
 import { type Observer, silentObserver } from "../observe/observer.ts"
 import { type Address, formatAddress, unmapHost } from "../transport/address.ts"
 import { type Clock, systemClock } from "../transport/clock.ts"
-import { ReceiveBuffers } from "../transport/receive-buffer.ts"
+import { ReceiveTuning } from "../transport/receive-tuning.ts"
 import { lookupName } from "../transport/resolver.ts"
 import { openSocket, type RawSocket, type SocketOwner } from "../transport/udp-socket.ts"
 import { errorCode, errorText, SpinnmanIOException } from "./exceptions.ts"
@@ -71,7 +71,7 @@ export async function openUdp(
       owner,
     )
     // SpiNNMan asks for 1 MiB; here as much as the relay itself does. It is no failure where the system says no.
-    new ReceiveBuffers(observer).enlarge(socket)
+    new ReceiveTuning(observer).tune(socket)
     const local = { host: unmapHost(socket.address.address), port: socket.address.port }
     return { socket, local, queue, remote, faults, context: { clock, observer, ping } }
   } catch (error) {

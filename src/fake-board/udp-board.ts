@@ -2,7 +2,7 @@
 import { silentObserver } from "../observe/observer.ts"
 import { type Address, formatAddress } from "../transport/address.ts"
 import { type Clock, systemClock } from "../transport/clock.ts"
-import { ReceiveBuffers } from "../transport/receive-buffer.ts"
+import { ReceiveTuning } from "../transport/receive-tuning.ts"
 import { REUSE_ADDRESS } from "../transport/udp-socket.ts"
 import { FakeBoard } from "./board.ts"
 import { boardHosts, type FakeBoardOptions } from "./board-options.ts"
@@ -39,7 +39,7 @@ export class UdpBoard {
   readonly #sockets = new Map<string, Socket>()
   /** Ports open for reverse tags, by host. */
   readonly #reverse = new Map<string, Set<number>>()
-  readonly #buffers = new ReceiveBuffers(silentObserver)
+  readonly #buffers = new ReceiveTuning(silentObserver)
 
   private constructor(private readonly options: UdpBoardOptions) {}
 
@@ -141,7 +141,7 @@ export class UdpBoard {
     }
     const socket: Socket = await Bun.udpSocket(options)
     socket.setBroadcast(true)
-    this.#buffers.enlarge(socket as unknown as { fd: number | undefined })
+    this.#buffers.tune(socket as unknown as { fd: number | undefined })
     this.#sockets.set(formatAddress({ host, port: socket.port }), socket)
     return socket
   }

@@ -3,7 +3,7 @@ import { type Address, formatAddress, unmapHost } from "../transport/address.ts"
 import type { AllowList } from "../transport/allow.ts"
 import type { Clock } from "../transport/clock.ts"
 import type { Random } from "../transport/random.ts"
-import { ReceiveBuffers } from "../transport/receive-buffer.ts"
+import { ReceiveTuning } from "../transport/receive-tuning.ts"
 import { type Lookup, lookupName } from "../transport/resolver.ts"
 import { StreamListener } from "../transport/stream-listener.ts"
 import { connectTcp } from "../transport/tcp-port.ts"
@@ -68,7 +68,7 @@ export function socketNetwork(
   onEvent: (event: ProxyEvent) => void,
   lookup: Lookup = lookupName,
 ): DeviceNetwork {
-  const buffers = new ReceiveBuffers({
+  const buffers = new ReceiveTuning({
     drop() {},
     event(event) {
       if (event.type !== "receive-buffer" || event.hint === undefined) return
@@ -100,7 +100,7 @@ export function socketNetwork(
       }
       try {
         const socket = await openSocket({ host: host.includes(":") ? "::" : "0.0.0.0", port: 0 }, owner)
-        buffers.enlarge(socket)
+        buffers.tune(socket)
         opened({ port: socket.address.port, close: () => socket.close() })
       } catch {
         opened(undefined)

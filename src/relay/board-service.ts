@@ -2,7 +2,7 @@
 import type { Channel } from "../observe/events.ts"
 import { boardPaths } from "../transport/board-path.ts"
 import type { Dial, Link } from "../transport/link.ts"
-import { ReceiveBuffers } from "../transport/receive-buffer.ts"
+import { ReceiveTuning } from "../transport/receive-tuning.ts"
 import { Resolver } from "../transport/resolver.ts"
 import { RxPorts } from "../transport/rx-ports.ts"
 import { dialUdp } from "../transport/udp-dial.ts"
@@ -57,8 +57,8 @@ export function serveBoard(
     dialUdp({ resolver, port: channel === "scp" ? scpPort : bootPort, clock, random, observer })
   const dialScp = dial("scp")
   const pacer = paceBoot({ board, dialScp: () => dialScp(PROBE), bootGapMs: settings.bootGapMs })
-  const receiveBuffers = new ReceiveBuffers(observer)
-  const rxPorts = new RxPorts({ drops: observer, receiveBuffers })
+  const receiveTuning = new ReceiveTuning(observer)
+  const rxPorts = new RxPorts({ drops: observer, receiveTuning })
   // A BMP's tags are others, and nobody sends streams by them.
   const tags =
     kind === "board"
@@ -67,7 +67,7 @@ export function serveBoard(
           scpPort,
           clock,
           observer,
-          openPath: boardPaths({ resolver, receiveBuffers, drops: observer }),
+          openPath: boardPaths({ resolver, receiveTuning, drops: observer }),
           dialScp: () => dialScp(PROBE),
           rxPorts,
           ...(lease?.admits && { admits: lease.admits }),

@@ -4,7 +4,7 @@ import { MuxNotice } from "../protocol/mux.ts"
 import { isLoopback } from "../transport/address.ts"
 import type { Dial } from "../transport/link.ts"
 import type { Notice } from "../transport/mux-connection.ts"
-import { ReceiveBuffers } from "../transport/receive-buffer.ts"
+import { ReceiveTuning } from "../transport/receive-tuning.ts"
 import { Resolver } from "../transport/resolver.ts"
 import { RxPorts } from "../transport/rx-ports.ts"
 import { TcpCarrier } from "../transport/tcp-dial.ts"
@@ -31,7 +31,7 @@ export async function startClient(settings: EndpointSettings, context: EndpointC
   const carriers = new Map<Channel, TcpCarrier>()
   const dials = new Map<Channel, Dial>()
   const resolver = new Resolver({ name: settings.target, clock, observer, random })
-  const rxPorts = new RxPorts({ drops: observer, receiveBuffers: new ReceiveBuffers(observer) })
+  const rxPorts = new RxPorts({ drops: observer, receiveTuning: new ReceiveTuning(observer) })
   const newReplay = (of: Channel) => (of === "boot" ? new BootKeeper() : undefined)
   // One connection is enough to hear the server's news on: a tunnel's, or in UDP mode the one beside the UDP flows.
   const news = (notify: (notice: Notice) => void) => ({

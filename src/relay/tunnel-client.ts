@@ -2,7 +2,7 @@
 import { MuxNotice } from "../protocol/mux.ts"
 import type { Address } from "../transport/address.ts"
 import { isLoopback } from "../transport/address.ts"
-import { ReceiveBuffers } from "../transport/receive-buffer.ts"
+import { ReceiveTuning } from "../transport/receive-tuning.ts"
 import { RxPorts } from "../transport/rx-ports.ts"
 import type { ClientKey } from "../transport/tunnel/greeting.ts"
 import { TunnelCarrier } from "../transport/tunnel/tunnel-dial.ts"
@@ -36,7 +36,7 @@ export async function startTunnelClient(
   context: EndpointContext,
 ): Promise<TunnelClient> {
   const { clock, random, observer } = context
-  const rxPorts = new RxPorts({ drops: observer, receiveBuffers: new ReceiveBuffers(observer) })
+  const rxPorts = new RxPorts({ drops: observer, receiveTuning: new ReceiveTuning(observer) })
   const ready = Promise.withResolvers<void>()
   let carrier!: TunnelCarrier
   const boards = await ClientBoards.open({

@@ -3,7 +3,7 @@
  * datagrams through, and with a local port that the board can be told.
  */
 import type { Drops } from "../observe/observer.ts"
-import type { ReceiveBuffers } from "./receive-buffer.ts"
+import type { ReceiveTuning } from "./receive-tuning.ts"
 import type { Resolver } from "./resolver.ts"
 import { type OpenSocket, openFiltered, openSocket, SENT_DROP, trySend } from "./udp-socket.ts"
 
@@ -19,7 +19,7 @@ export interface BoardPath {
 /** What paths need. */
 export interface BoardPathOptions {
   readonly resolver: Resolver
-  readonly receiveBuffers: ReceiveBuffers
+  readonly receiveTuning: ReceiveTuning
   readonly drops: Drops
   readonly openSocket?: OpenSocket
 }
@@ -32,14 +32,14 @@ const connecting = process.platform === "win32" ? openFiltered : openSocket
 
 /** Makes paths to one board. */
 export function boardPaths(options: BoardPathOptions): OpenBoardPath {
-  const { resolver, receiveBuffers, drops, openSocket: open = connecting } = options
+  const { resolver, receiveTuning, drops, openSocket: open = connecting } = options
   return async (port, onDatagram) => {
     const host = await resolver.resolve()
     const any = host.includes(":") ? "::" : "0.0.0.0"
     const where = `${resolver.name} by IP tag`
     const owner = { onDatagram, onError: () => drops.drop("unreachable", where), onDrain() {} }
     const socket = await open({ host: any, port: 0, connect: { host, port } }, owner)
-    receiveBuffers.enlarge(socket)
+    receiveTuning.tune(socket)
     return {
       port: socket.address.port,
       send(datagram) {

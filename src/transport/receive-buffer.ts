@@ -2,54 +2,10 @@
  * Room in the kernel for datagrams that come faster than the event loop turns. Linux gives a socket 208 KiB, which
  * held 166 datagrams of 280 bytes, and Bun has no option for more, so this asks libc through bun:ffi.
  */
-import type { Observer } from "../observe/observer.ts"
 import { openLibc } from "./libc.ts"
-
-/** Bytes asked for: with a busy event loop, 5,000 datagrams sent in one turn all arrived. */
-export const WANTED_RECEIVE_BUFFER = 4 << 20
-/** Below this many bytes a person is told how to mend it. */
-export const SMALL_RECEIVE_BUFFER = 1 << 20
 
 /** Sets one socket's receive buffer; returns the bytes granted, or undefined where that cannot be done. */
 export type SetReceiveBuffer = (fd: number, wantedBytes: number) => number | undefined
-
-/** Enlarges the receive buffers of one part of the process, and says once what was granted. */
-export class ReceiveBuffers {
-  #set: SetReceiveBuffer | undefined
-  #told = false
-
-  constructor(
-    private readonly observer: Observer,
-    private readonly load: () => SetReceiveBuffer = loadSetReceiveBuffer,
-    private readonly platform: string = process.platform,
-  ) {}
-
-  /** Does nothing where the system has no such thing; never throws. */
-  enlarge(socket: { readonly fd: number | undefined }): void {
-    if (socket.fd === undefined || socket.fd < 0) return
-    try {
-      this.#set ??= this.load()
-      const grantedBytes = this.#set(socket.fd, WANTED_RECEIVE_BUFFER)
-      if (grantedBytes !== undefined) this.#tell(grantedBytes)
-    } catch {
-      // A libc that cannot be loaded or asked: the default buffer has to do.
-      this.#set = () => undefined
-    }
-  }
-
-  #tell(grantedBytes: number): void {
-    if (this.#told) return
-    this.#told = true
-    const hint = grantedBytes < SMALL_RECEIVE_BUFFER ? HINTS[this.platform] : undefined
-    this.observer.event({ type: "receive-buffer", grantedBytes, wantedBytes: WANTED_RECEIVE_BUFFER, hint })
-  }
-}
-
-/** The command that lets sockets have what they ask for, by platform. */
-const HINTS: Partial<Record<string, string>> = {
-  linux: `sysctl -w net.core.rmem_max=${WANTED_RECEIVE_BUFFER}`,
-  darwin: `sysctl -w kern.ipc.maxsockbuf=${2 * WANTED_RECEIVE_BUFFER}`,
-}
 
 /** The numbers of <sys/socket.h>, which differ between systems. */
 interface SocketConstants {

@@ -4,7 +4,7 @@
  */
 import type { Drops } from "../observe/observer.ts"
 import { formatAddress } from "./address.ts"
-import type { ReceiveBuffers } from "./receive-buffer.ts"
+import type { ReceiveTuning } from "./receive-tuning.ts"
 import { errorCode, type OpenSocket, openSocket, type RawSocket, SENT_DROP, trySend } from "./udp-socket.ts"
 
 /** Whoever a port is open for. */
@@ -28,7 +28,7 @@ interface RxPort {
 /** What the ports need. */
 export interface RxPortsOptions {
   readonly drops: Drops
-  readonly receiveBuffers: ReceiveBuffers
+  readonly receiveTuning: ReceiveTuning
   readonly openSocket?: OpenSocket
 }
 
@@ -90,7 +90,7 @@ export class RxPorts {
   }
 
   async #open(host: string, port: number, key: string, rx: RxPort): Promise<string | undefined> {
-    const { drops, receiveBuffers, openSocket: open = openSocket } = this.#options
+    const { drops, receiveTuning, openSocket: open = openSocket } = this.#options
     try {
       const socket = await open(
         { host, port },
@@ -111,7 +111,7 @@ export class RxPorts {
         socket.close()
         return "ECANCELED"
       }
-      receiveBuffers.enlarge(socket)
+      receiveTuning.tune(socket)
       rx.socket = socket
       return undefined
     } catch (error) {

@@ -11,7 +11,7 @@ import { DatagramQueue, type QueueLimits } from "./datagram-queue.ts"
 import { BaseLink, type CloseReason, type Link } from "./link.ts"
 import { isLinkLocal } from "./local-addresses.ts"
 import type { Random } from "./random.ts"
-import type { ReceiveBuffers } from "./receive-buffer.ts"
+import type { ReceiveTuning } from "./receive-tuning.ts"
 import type { AsidePath } from "./tagged-path.ts"
 import { Burst } from "./udp-burst.ts"
 import type { Segmentation } from "./udp-segment.ts"
@@ -34,7 +34,7 @@ export interface EndpointContext {
   readonly observer: Observer
   readonly random: Random
   readonly open: OpenSocket
-  readonly receiveBuffers: ReceiveBuffers
+  readonly receiveTuning: ReceiveTuning
   readonly segmentation: Segmentation
   readonly role: string
   readonly channel: Channel | "board"
@@ -159,7 +159,7 @@ export class UdpEndpoint implements SocketOwner {
     this.#state = "open"
     this.#socket = socket
     this.port = socket.address.port
-    this.#context.receiveBuffers.enlarge(socket)
+    this.#context.receiveTuning.tune(socket)
     this.#backoff.reset()
     this.#complained = false
     this.onDrain()

@@ -11,7 +11,7 @@ import type { CloseReason, Link, Listener } from "./link.ts"
 import { localAddresses } from "./local-addresses.ts"
 import { PortTakenError } from "./port-taken.ts"
 import type { Random } from "./random.ts"
-import { ReceiveBuffers } from "./receive-buffer.ts"
+import { ReceiveTuning } from "./receive-tuning.ts"
 import { Admission } from "./udp-admission.ts"
 import { type EndpointContext, UdpEndpoint } from "./udp-endpoint.ts"
 import { Segmentation } from "./udp-segment.ts"
@@ -46,7 +46,7 @@ export interface UdpListenOptions {
   /** The machine's addresses, where `bind` is empty. */
   readonly localAddresses?: () => readonly string[]
   readonly senderLimit?: number
-  readonly receiveBuffers?: ReceiveBuffers
+  readonly receiveTuning?: ReceiveTuning
   readonly openSocket?: OpenSocket
   /** Programs that ask for the same may bind the port beside this one (SO_REUSEADDR); one that is taken is refused. */
   readonly shared?: boolean
@@ -93,7 +93,7 @@ class SocketPerAddress implements UdpListener {
       channel,
       shared: options.shared ?? false,
       open: options.openSocket ?? openSocket,
-      receiveBuffers: options.receiveBuffers ?? new ReceiveBuffers(observer),
+      receiveTuning: options.receiveTuning ?? new ReceiveTuning(observer),
       segmentation: new Segmentation(),
       admits: (host, port) => this.#hasRoom() && admission.admits(host, port),
       arrived: (link) => this.#arrived(link),

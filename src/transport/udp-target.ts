@@ -6,7 +6,7 @@ import type { Observer } from "../observe/observer.ts"
 import { formatAddress } from "./address.ts"
 import { type Clock, every, type Timer } from "./clock.ts"
 import type { Random } from "./random.ts"
-import { ReceiveBuffers } from "./receive-buffer.ts"
+import { ReceiveTuning } from "./receive-tuning.ts"
 import type { Resolver } from "./resolver.ts"
 import { TargetHealth } from "./target-health.ts"
 import { Segmentation } from "./udp-segment.ts"
@@ -30,7 +30,7 @@ export interface UdpDialOptions {
   readonly random?: Random
   /** Called with the error's code when the system says that a datagram did not arrive. */
   readonly onIcmp?: (code: string) => void
-  readonly receiveBuffers?: ReceiveBuffers
+  readonly receiveTuning?: ReceiveTuning
   readonly openSocket?: OpenSocket
 }
 
@@ -50,7 +50,7 @@ export interface TargetLink {
 export class UdpTarget {
   readonly health: TargetHealth
   readonly segmentation = new Segmentation()
-  readonly #receiveBuffers: ReceiveBuffers
+  readonly #receiveTuning: ReceiveTuning
   readonly #open: OpenSocket
   readonly #links = new Set<TargetLink>()
   /** Links that wait for an address. */
@@ -63,7 +63,7 @@ export class UdpTarget {
   constructor(readonly options: UdpDialOptions) {
     const { resolver, port, observer } = options
     this.health = new TargetHealth({ host: resolver.name, port }, observer)
-    this.#receiveBuffers = options.receiveBuffers ?? new ReceiveBuffers(observer)
+    this.#receiveTuning = options.receiveTuning ?? new ReceiveTuning(observer)
     this.#open = options.openSocket ?? (process.platform === "win32" ? openFiltered : openSocket)
   }
 
@@ -110,7 +110,7 @@ export class UdpTarget {
   /** Opens a socket to the target at `host`; rejects with an Error that has a `code`. */
   async open(host: string, owner: SocketOwner): Promise<RawSocket> {
     const socket = await this.#connected(host, owner)
-    this.#receiveBuffers.enlarge(socket)
+    this.#receiveTuning.tune(socket)
     return socket
   }
 

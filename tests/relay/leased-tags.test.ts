@@ -5,7 +5,7 @@ import { throughStages } from "../../src/relay/flow.ts"
 import { LEASE_DEFAULTS } from "../../src/relay/lease-settings.ts"
 import { routeTags } from "../../src/relay/route-tags.ts"
 import { tagRequestOf } from "../../src/relay/tag-request.ts"
-import { ReceiveBuffers } from "../../src/transport/receive-buffer.ts"
+import { ReceiveTuning } from "../../src/transport/receive-tuning.ts"
 import { RxPorts } from "../../src/transport/rx-ports.ts"
 import { replyTo } from "../support/guarded.ts"
 import { LeasedBoards } from "../support/leased-board.ts"
@@ -22,7 +22,7 @@ function setup() {
   const paths: ((datagram: Uint8Array) => void)[] = []
   const routing = routeTags({
     ...{ board: "board-a", scpPort: 17893, clock, observer, admits: lease.admits },
-    rxPorts: new RxPorts({ drops: observer, receiveBuffers: new ReceiveBuffers(observer) }),
+    rxPorts: new RxPorts({ drops: observer, receiveTuning: new ReceiveTuning(observer) }),
     openPath: async (_port, onDatagram) => {
       const port = 5_000 + paths.push(onDatagram)
       return { port, send: (datagram) => void into.push(datagram), close() {} }

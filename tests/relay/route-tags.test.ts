@@ -8,7 +8,7 @@ import { tagRequestOf } from "../../src/relay/tag-request.ts"
 import type { Link } from "../../src/transport/link.ts"
 import { memoryPair } from "../../src/transport/memory.ts"
 import { seededRandom } from "../../src/transport/random.ts"
-import { ReceiveBuffers } from "../../src/transport/receive-buffer.ts"
+import { ReceiveTuning } from "../../src/transport/receive-tuning.ts"
 import { RxPorts } from "../../src/transport/rx-ports.ts"
 import { FakeClock } from "../support/fake-clock.ts"
 import { integer, mutate, randomBytes } from "../support/fuzz.ts"
@@ -45,7 +45,7 @@ function setup() {
   const observer = new RecordingObserver()
   const context = { clock, random: seededRandom(1), drops: observer }
   const paths = new Paths()
-  const rxPorts = new RxPorts({ drops: observer, receiveBuffers: new ReceiveBuffers(observer) })
+  const rxPorts = new RxPorts({ drops: observer, receiveTuning: new ReceiveTuning(observer) })
   const cleared: Uint8Array[] = []
   const dialScp = (): Link => {
     const [near, far] = memoryPair(context, { first: "relay", second: "board" })

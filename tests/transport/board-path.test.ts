@@ -3,7 +3,7 @@ import { boardPaths } from "../../src/transport/board-path.ts"
 import { systemClock } from "../../src/transport/clock.ts"
 import { portInUse } from "../../src/transport/port-in-use.ts"
 import { seededRandom } from "../../src/transport/random.ts"
-import { ReceiveBuffers } from "../../src/transport/receive-buffer.ts"
+import { ReceiveTuning } from "../../src/transport/receive-tuning.ts"
 import { Resolver } from "../../src/transport/resolver.ts"
 import { RecordingObserver } from "../support/recording-observer.ts"
 import { bytes, closing, deadPort, plain, text } from "../support/udp.ts"
@@ -12,7 +12,7 @@ import { until } from "../support/until.ts"
 function paths() {
   const observer = new RecordingObserver()
   const resolver = closing(new Resolver({ name: "127.0.0.1", clock: systemClock, observer, random: seededRandom(1) }))
-  return { open: boardPaths({ resolver, receiveBuffers: new ReceiveBuffers(observer), drops: observer }), observer }
+  return { open: boardPaths({ resolver, receiveTuning: new ReceiveTuning(observer), drops: observer }), observer }
 }
 
 describe("a path to a board", () => {

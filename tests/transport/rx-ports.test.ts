@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { ReceiveBuffers } from "../../src/transport/receive-buffer.ts"
+import { ReceiveTuning } from "../../src/transport/receive-tuning.ts"
 import { RX_PORT_LIMIT, RxPorts, type RxUser } from "../../src/transport/rx-ports.ts"
 import type { OpenSocket } from "../../src/transport/udp-socket.ts"
 import { RecordingObserver } from "../support/recording-observer.ts"
@@ -21,7 +21,7 @@ class User implements RxUser {
 
 function portsOf(openSocket?: OpenSocket) {
   const observer = new RecordingObserver()
-  const options = { drops: observer, receiveBuffers: new ReceiveBuffers(observer) }
+  const options = { drops: observer, receiveTuning: new ReceiveTuning(observer) }
   return { ports: closing(new RxPorts({ ...options, ...(openSocket && { openSocket }) })), observer }
 }
 
