@@ -3,6 +3,7 @@
  * frames, bytes and age. The oldest frames go first, counted; a frame that is partly written is always finished.
  */
 import type { DropReason, Drops } from "../observe/observer.ts"
+import { BurstPace } from "./burst-pace.ts"
 import type { Clock } from "./clock.ts"
 
 /** How much may wait. */
@@ -57,6 +58,7 @@ export class Outbox {
   #nextStaleAt = Number.POSITIVE_INFINITY
   #blocked = false
   #corked = false
+  readonly #pace = new BurstPace()
   #closed = false
   #gathered: Uint8Array | undefined
 
@@ -79,18 +81,25 @@ export class Outbox {
   /** Queues a frame and writes what can be written. `maxAgeMs` is how long it is worth sending. */
   push(frame: Uint8Array, maxAgeMs = Number.POSITIVE_INFINITY, control = false): void {
     if (this.#closed) return
-    const staleAt = this.#options.clock.now() + maxAgeMs
+    const now = this.#options.clock.now()
+    const staleAt = now + maxAgeMs
     this.#entries.push({ frame, staleAt, control })
     this.#nextStaleAt = Math.min(this.#nextStaleAt, staleAt)
     this.#bytes += frame.length
     if (this.frames > this.#limits.frames || this.#bytes > this.#limits.bytes) this.#shed()
     if (this.#blocked || this.#corked) return
+    if (this.#pace.isLone(now)) {
+      this.#flush()
+      this.#pace.sent(1, this.#options.clock.now())
+      return
+    }
     this.#corked = true
     this.#endOfTurn(() => {
       this.#corked = false
+      const { frames } = this
       if (!this.#blocked) this.#flush()
+      this.#pace.sent(frames, this.#options.clock.now())
     })
-    this.#flush()
   }
 
   /** Queues a control frame that may pass data: while the socket takes nothing it is put before all that waits. */

@@ -2,18 +2,9 @@
  * Gathers datagrams that come in a burst into one system call: a call costs more than the copying, and a relay under
  * load is little but calls. A lone datagram goes at once, so nothing waits that has nothing to wait for.
  */
+import { BurstPace } from "./burst-pace.ts"
 import type { Clock } from "./clock.ts"
 
-/**
- * Datagrams within this time of the last are a burst, milliseconds: longer than it takes to come to the next datagram
- * in hand, shorter than any round trip. One that waits for the end of its turn for nothing loses 4 us: a twentieth of a
- * round trip through two relays on one machine, measured.
- */
-export const BURST_GAP_MS = 0.02
-/** After a burst of this many the next is awaited for longer: a window that is full comes round again and again. */
-export const BUSY_BURST = 4
-/** How much longer, milliseconds: as long as a loaded event loop's turn takes. */
-export const BUSY_GAP_MS = 0.3
 /** Datagrams in one call: half of what one would take, so that the next hop works on them while the rest are gathered. */
 export const BURST_LIMIT = 32
 
@@ -35,8 +26,7 @@ export class Burst<For> {
   readonly #flush = (): void => this.flush()
   #datagrams: Uint8Array[] = []
   #targets: For[] = []
-  #lastAt = Number.NEGATIVE_INFINITY
-  #lastSize = 1
+  readonly #pace = new BurstPace()
 
   constructor(options: BurstOptions<For>) {
     this.#options = options
@@ -47,11 +37,9 @@ export class Burst<For> {
   push(datagram: Uint8Array, target: For): void {
     const { clock, sendOne } = this.#options
     if (this.#datagrams.length === 0) {
-      const now = clock.now()
-      if (now - this.#lastAt >= (this.#lastSize >= BUSY_BURST ? BUSY_GAP_MS : BURST_GAP_MS)) {
+      if (this.#pace.isLone(clock.now())) {
         sendOne(datagram, target)
-        this.#lastSize = 1
-        this.#lastAt = clock.now()
+        this.#pace.sent(1, clock.now())
         return
       }
       this.#endOfTurn(this.#flush)
@@ -75,7 +63,6 @@ export class Burst<For> {
       // An earlier datagram's ICMP error, told to this call: none went. One by one each has its own second try.
     }
     for (let i = Math.max(0, sent); i < datagrams.length; i++) this.#options.sendOne(datagrams[i]!, targets[i]!)
-    this.#lastSize = datagrams.length
-    this.#lastAt = this.#options.clock.now()
+    this.#pace.sent(datagrams.length, this.#options.clock.now())
   }
 }

@@ -9,6 +9,7 @@ import {
   type MuxFrame,
   type TaggedDatagram,
 } from "../../src/protocol/mux.ts"
+import { BURST_GAP_MS } from "../../src/transport/burst-pace.ts"
 import type { CloseReason } from "../../src/transport/link.ts"
 import {
   MAX_FLOWS_PER_CONNECTION,
@@ -603,9 +604,10 @@ describe("a connection's health", () => {
   })
 
   test("pings, pongs and new flows pass what waits; a flow's end stays behind what it sent", async () => {
-    const { client, carry } = pair()
+    const { clock, client, carry } = pair()
     const flow = client.connection.open("boot", "", "application", new Owner())
     await carry()
+    clock.advance(BURST_GAP_MS)
     client.port.takes = 3
     for (let i = 0; i < 5; i++) flow.send(new Uint8Array(1_000))
     client.connection.received(encodePing("ping", bytes("x")))

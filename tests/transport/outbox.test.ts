@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { encodeFrame, FrameDecoder } from "../../src/protocol/frame.ts"
+import { BURST_GAP_MS, BUSY_BURST, BUSY_GAP_MS } from "../../src/transport/burst-pace.ts"
 import { Outbox, type OutboxLimits } from "../../src/transport/outbox.ts"
 import { seededRandom } from "../../src/transport/random.ts"
 import { FakeClock } from "../support/fake-clock.ts"
@@ -54,15 +55,26 @@ function setup(options: { limits?: OutboxLimits; takes?: number } = {}) {
 const frame = (length: number, fill: number) => new Uint8Array(length).fill(fill)
 
 describe("Outbox", () => {
-  test("writes the first frame of a turn at once and the rest of the turn in one write", () => {
-    const { outbox, writes, endTurn } = setup()
+  test("writes the first frame of a burst at once and the rest of the turn in one write", () => {
+    const { clock, outbox, writes, endTurn } = setup()
     for (let i = 1; i <= 4; i++) outbox.push(frame(i, i))
     expect(writes.map(({ length }) => length)).toEqual([1])
     endTurn()
     expect(writes.map(({ length }) => length)).toEqual([1, 9])
     expect([...writes[1]!]).toEqual([2, 2, 3, 3, 3, 4, 4, 4, 4])
+    clock.advance(BURST_GAP_MS)
     outbox.push(frame(1, 5))
     expect(writes).toHaveLength(3)
+  })
+
+  test("while bursts come turn after turn, writes once a turn", () => {
+    const { clock, outbox, writes, endTurn } = setup()
+    for (let turn = 0; turn < 5; turn++) {
+      for (let i = 0; i <= BUSY_BURST; i++) outbox.push(frame(1, i))
+      endTurn()
+      clock.advance(BUSY_GAP_MS / 2)
+    }
+    expect(writes.map(({ length }) => length)).toEqual([1, BUSY_BURST, ...Array(4).fill(BUSY_BURST + 1)])
   })
 
   test("gathers 64 KiB into one write at most, and writes a frame that is longer as it is", () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test"
-import { BURST_GAP_MS, BURST_LIMIT, BUSY_BURST, BUSY_GAP_MS, Burst } from "../../src/transport/udp-burst.ts"
+import { BURST_GAP_MS, BUSY_BURST, BUSY_GAP_MS } from "../../src/transport/burst-pace.ts"
+import { BURST_LIMIT, Burst } from "../../src/transport/udp-burst.ts"
 import { FakeClock } from "../support/fake-clock.ts"
 
 /** A burst whose sends are written down: a number for one sent singly, an array for several in one call. */
