@@ -68,6 +68,7 @@ export class ClientConnection implements TcpOwner {
       limits: { frames: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY },
       onOverflow: () => {},
       onRoom: () => {
+        this.#hold()
         if (this.#paused || this.#news) this.#later()
       },
       clock: owner.clock,
