@@ -8,7 +8,8 @@ export const MAX_DATAGRAM = 65507
 
 const shape = {
   headerBytes: FRAME_HEADER,
-  payloadLength: (view: DataView, offset: number) => view.getUint32(offset),
+  payloadLength: (bytes: Uint8Array, offset: number) =>
+    ((bytes[offset]! << 24) | (bytes[offset + 1]! << 16) | (bytes[offset + 2]! << 8) | bytes[offset + 3]!) >>> 0,
   maxPayload: MAX_DATAGRAM,
 }
 

@@ -5,7 +5,7 @@ export interface FrameShape {
   /** Bytes of header before the payload. */
   readonly headerBytes: number
   /** Payload length from the header at `offset`; may be any u32, the framer checks it. */
-  payloadLength(view: DataView, offset: number): number
+  payloadLength(bytes: Uint8Array, offset: number): number
   /** Longest payload allowed. */
   readonly maxPayload: number
 }
@@ -43,10 +43,9 @@ export class Framer {
     const bytes = this.#rest.length === 0 ? chunk : concat(this.#rest, chunk)
     this.#rest = NOTHING
     const { headerBytes, maxPayload } = this.shape
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     let offset = 0
     while (bytes.length - offset >= headerBytes) {
-      const length = this.shape.payloadLength(view, offset)
+      const length = this.shape.payloadLength(bytes, offset)
       if (length > maxPayload) {
         this.#error = { code: "frame-too-long", length, limit: maxPayload }
         return this.#error

@@ -105,7 +105,7 @@ const decoder = new TextDecoder()
 
 const shape = {
   headerBytes: MUX_HEADER,
-  payloadLength: (view: DataView, offset: number) => view.getUint16(offset + 2),
+  payloadLength: (bytes: Uint8Array, offset: number) => (bytes[offset + 2]! << 8) | bytes[offset + 3]!,
   maxPayload: MUX_MAX_PAYLOAD,
 }
 

@@ -6,7 +6,7 @@ import { cuts, integer, randomBytes } from "../support/fuzz.ts"
 /** A tiny format: one byte that nobody reads, one byte of length. */
 const shape = {
   headerBytes: 2,
-  payloadLength: (view: DataView, offset: number) => view.getUint8(offset + 1),
+  payloadLength: (bytes: Uint8Array, offset: number) => bytes[offset + 1]!,
   maxPayload: 9,
 }
 
