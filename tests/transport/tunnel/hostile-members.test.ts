@@ -1,5 +1,5 @@
 /** Peers that have a key and no manners: what they do is theirs to suffer, and nobody else's. */
-import { afterEach, describe, expect, test } from "bun:test"
+import { describe, expect, test } from "bun:test"
 import {
   encodeClose,
   encodeData,
@@ -13,18 +13,10 @@ import {
 } from "../../../src/protocol/mux.ts"
 import { seededRandom } from "../../../src/transport/random.ts"
 import { cuts, integer, mutate, randomBytes, utf8 } from "../../support/fuzz.ts"
+import { keep } from "../../support/keep.ts"
 import { RawTls } from "../../support/raw-tls.ts"
 import { EchoTunnel, listen } from "../../support/tunnel.ts"
 import { until } from "../../support/until.ts"
-
-const disposables: Disposable[] = []
-const keep = <T extends Disposable>(one: T): T => {
-  disposables.push(one)
-  return one
-}
-afterEach(() => {
-  for (const one of disposables.splice(0).reverse()) one[Symbol.dispose]()
-})
 
 /** A tunnel with a user at work in it. */
 async function tunnelAtWork() {

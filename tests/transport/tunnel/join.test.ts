@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from "bun:test"
+import { describe, expect, test } from "bun:test"
 import { encodeBody, encodeHello, type ServerHello } from "../../../src/protocol/tunnel-hello.ts"
 import { systemClock } from "../../../src/transport/clock.ts"
 import { seededRandom } from "../../../src/transport/random.ts"
@@ -6,18 +6,10 @@ import { makeCertificate } from "../../../src/transport/tunnel/certificate.ts"
 import type { ClientKey } from "../../../src/transport/tunnel/greeting.ts"
 import { type JoinResult, join } from "../../../src/transport/tunnel/join.ts"
 import { listenTls } from "../../../src/transport/tunnel/tls-port.ts"
+import { keep } from "../../support/keep.ts"
 import { RawServer } from "../../support/raw-tcp.ts"
 import { RecordingObserver } from "../../support/recording-observer.ts"
 import { EchoTunnel } from "../../support/tunnel.ts"
-
-const disposables: Disposable[] = []
-const keep = <T extends Disposable>(one: T): T => {
-  disposables.push(one)
-  return one
-}
-afterEach(() => {
-  for (const one of disposables.splice(0).reverse()) one[Symbol.dispose]()
-})
 
 function joinAt(ports: readonly number[], ticket: ClientKey): Promise<JoinResult> {
   const addresses = ports.map((port) => ({ host: "127.0.0.1", port }))

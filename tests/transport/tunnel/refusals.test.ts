@@ -1,5 +1,5 @@
 /** Every way of not being let in, and every way of being cut off, has a counter of its own, and moves no other. */
-import { afterEach, describe, expect, test } from "bun:test"
+import { describe, expect, test } from "bun:test"
 import { readdirSync } from "node:fs"
 import tls from "node:tls"
 import type { DropReason } from "../../../src/observe/observer.ts"
@@ -10,18 +10,10 @@ import { AllowList } from "../../../src/transport/allow.ts"
 import type { ClientKey } from "../../../src/transport/tunnel/greeting.ts"
 import { beginHandshake } from "../../../src/transport/tunnel/handshake.ts"
 import { utf8 } from "../../support/fuzz.ts"
+import { keep } from "../../support/keep.ts"
 import { RawTls } from "../../support/raw-tls.ts"
 import { EchoTunnel } from "../../support/tunnel.ts"
 import { until } from "../../support/until.ts"
-
-const disposables: Disposable[] = []
-const keep = <T extends Disposable>(one: T): T => {
-  disposables.push(one)
-  return one
-}
-afterEach(() => {
-  for (const one of disposables.splice(0).reverse()) one[Symbol.dispose]()
-})
 
 /** What a client with that key says on the channel of that exporter. */
 const hello = ({ id, secret }: ClientKey, { exporter }: { exporter: Uint8Array }): Uint8Array =>

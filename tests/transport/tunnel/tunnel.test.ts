@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from "bun:test"
+import { describe, expect, test } from "bun:test"
 import tls from "node:tls"
 import { encodeBody, encodeHello } from "../../../src/protocol/tunnel-hello.ts"
 import { systemClock } from "../../../src/transport/clock.ts"
@@ -8,20 +8,12 @@ import { join } from "../../../src/transport/tunnel/join.ts"
 import { prove } from "../../../src/transport/tunnel/proof.ts"
 import { connectTls, listenTls, type SecurePort } from "../../../src/transport/tunnel/tls-port.ts"
 import { FakeClock } from "../../support/fake-clock.ts"
+import { keep } from "../../support/keep.ts"
 import { Middleman } from "../../support/middleman.ts"
 import { RawTls } from "../../support/raw-tls.ts"
 import { RecordingObserver } from "../../support/recording-observer.ts"
 import { EchoTunnel, listen, text } from "../../support/tunnel.ts"
 import { until } from "../../support/until.ts"
-
-const disposables: Disposable[] = []
-const keep = <T extends Disposable>(one: T): T => {
-  disposables.push(one)
-  return one
-}
-afterEach(() => {
-  for (const one of disposables.splice(0).reverse()) one[Symbol.dispose]()
-})
 
 const dialTls = async (port: number): Promise<RawTls> => keep(await RawTls.connect(port))
 
