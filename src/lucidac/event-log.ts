@@ -1,20 +1,17 @@
 /** Writes a proxy's events to the log; a flood of them from strangers is a few lines and a count. */
 import type { Log } from "../observe/log.ts"
+import { Repeats } from "../observe/repeats.ts"
 import { peerHost } from "../transport/address.ts"
 import { type Clock, every, type Timer } from "../transport/clock.ts"
 import { eventLine, type ProxyEvent } from "./events.ts"
 
-/** Lines of one kind about one party in each period; the rest are counted. */
-const BURST = 10
 const PERIOD_MS = 10_000
-/** Parties that are told apart in a period. */
-const MAX_PARTIES = 256
 
 /** The log of a proxy. */
 export class EventLog {
   readonly #log: Log
   readonly #timer: Timer
-  #seen = new Map<string, { count: number; last: ProxyEvent }>()
+  readonly #repeats = new Repeats<ProxyEvent>()
 
   constructor(log: Log, clock: Clock) {
     this.#log = log
@@ -23,26 +20,16 @@ export class EventLog {
 
   event(event: ProxyEvent): void {
     const key = partyOf(event)
-    if (key !== undefined) {
-      const known = this.#seen.has(key) || this.#seen.size < MAX_PARTIES ? key : event.type
-      const seen = this.#seen.get(known) ?? { count: 0, last: event }
-      seen.count++
-      seen.last = event
-      this.#seen.set(known, seen)
-      if (seen.count > BURST) return
-    }
+    if (key !== undefined && this.#repeats.hold(key, event)) return
     const { level, text } = eventLine(event)
     this.#log.line(level, text, event)
   }
 
   /** Tells how many were left out. */
   flush(): void {
-    const seen = this.#seen
-    this.#seen = new Map()
-    for (const { count, last } of seen.values()) {
-      if (count <= BURST) continue
+    for (const { count, last } of this.#repeats.take()) {
       const { level, text } = eventLine(last)
-      this.#log.line(level, `${count - BURST} more like this: ${text}`, { ...last, repeated: count - BURST })
+      this.#log.line(level, `${count} more like this: ${text}`, { ...last, repeated: count })
     }
   }
 

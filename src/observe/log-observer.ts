@@ -5,12 +5,11 @@ import type { Event } from "./events.ts"
 import type { Log } from "./log.ts"
 import { logLine } from "./log-lines.ts"
 import type { DropReason, Observer } from "./observer.ts"
+import { Repeats } from "./repeats.ts"
 import { StandingTrouble } from "./standing-trouble.ts"
 
 /** Drops are reported this often, if there were any. */
 export const DROP_REPORT_MS = 10_000
-/** Parties that repeats are remembered for; all others share one count for each kind of event. */
-const MAX_REMEMBERED = 256
 
 const words: Record<DropReason, string> = {
   closed: "for a flow that was over",
@@ -86,18 +85,15 @@ function repeatKey(event: Event): string | undefined {
   }
 }
 
-/** Lines of one kind about one party that are printed in a row before counting begins. */
-const BURST = 10
-
 /** The observer of a running relay. */
 export class LogObserver implements Observer {
   readonly #log: Log
   readonly #timer: Timer
   readonly #clock: Clock
   readonly #troubles = new StandingTrouble()
+  readonly #repeats = new Repeats<Event>()
   readonly #totals = new Map<DropReason, number>()
   #recent = new Map<DropReason, { count: number; where: string }>()
-  #repeats = new Map<string, { count: number; last: Event }>()
 
   constructor(log: Log, clock: Clock) {
     this.#log = log
@@ -112,22 +108,12 @@ export class LogObserver implements Observer {
 
   event(event: Event): void {
     const key = repeatKey(event)
-    if (key !== undefined && this.#repeated(key, event)) return
+    if (key !== undefined && this.#repeats.hold(key, event)) return
     const untold = this.#troubles.untold(event, this.#clock.now())
     if (untold === undefined) return
     const { level, text } = logLine(event)
     if (untold === 0) this.#log.line(level, text, event)
     else this.#log.line(level, `${text} (${untold + 1} tries since this was last said)`, { ...event, repeated: untold })
-  }
-
-  /** Counts the event; true if there have been enough like it to print no more of them now. */
-  #repeated(key: string, event: Event): boolean {
-    const known = this.#repeats.has(key) || this.#repeats.size < MAX_REMEMBERED ? key : event.type
-    const repeat = this.#repeats.get(known) ?? { count: 0, last: event }
-    repeat.count++
-    repeat.last = event
-    this.#repeats.set(known, repeat)
-    return repeat.count > BURST
   }
 
   drop(reason: DropReason, where: string, count = 1): void {
@@ -154,12 +140,9 @@ export class LogObserver implements Observer {
         total: this.#totals.get(reason),
       })
     }
-    const repeats = this.#repeats
-    this.#repeats = new Map()
-    for (const { count, last } of repeats.values()) {
-      if (count <= BURST) continue
+    for (const { count, last } of this.#repeats.take()) {
       const { level, text } = logLine(last)
-      this.#log.line(level, `${count - BURST} more like this: ${text}`, { ...last, repeated: count - BURST })
+      this.#log.line(level, `${count} more like this: ${text}`, { ...last, repeated: count })
     }
   }
 
