@@ -2,6 +2,7 @@
  * The shape of a machine: which chips there are, which of them have Ethernet, how links join them, and what is dead.
  * Source: spinnaker-wire §3.6 (outline of a SpiNN-5 board), rig and SpiNNMachine (triads, links of a SpiNN-3).
  */
+import { SPIN5_ROWS, TRIAD_CHIPS, TRIAD_ETHERNETS } from "../protocol/spin5-board.ts"
 
 /** A chip's place. */
 export interface ChipPlace {
@@ -36,31 +37,10 @@ export const LINK_VECTORS: readonly (readonly [number, number])[] = [
   [0, -1],
 ]
 
-/** First and last x of each row of a SpiNN-5 board. */
-const SPIN5_ROWS: readonly (readonly [number, number])[] = [
-  [0, 4],
-  [0, 5],
-  [0, 6],
-  [0, 7],
-  [1, 7],
-  [2, 7],
-  [3, 7],
-  [4, 7],
-]
-
 const SPIN5_CHIPS: readonly ChipPlace[] = SPIN5_ROWS.flatMap(([first, last], y) =>
   Array.from({ length: last - first + 1 }, (_, index) => ({ x: first + index, y })),
 )
 const SPIN3_CHIPS: readonly ChipPlace[] = [0, 1].flatMap((x) => [0, 1].map((y) => ({ x, y })))
-
-/** Side of the square that three boards (a triad) tile, in chips. */
-const TRIAD = 12
-/** Ethernet chips of a triad's three boards, in the order of board numbers. */
-const TRIAD_BOARDS: readonly ChipPlace[] = [
-  { x: 0, y: 0 },
-  { x: 8, y: 4 },
-  { x: 4, y: 8 },
-]
 
 /** Links that a SpiNN-3 board does not have: its torus is closed north-south only. Source: SpiNNMachine's version 3. */
 const SPIN3_MISSING: readonly LinkPlace[] = [
@@ -108,8 +88,8 @@ export class MachineShape {
     const { type = "spin5", triads } = options
     this.type = type
     this.#wraps = triads !== undefined || type === "spin3"
-    this.width = triads ? triads.width * TRIAD : type === "spin3" ? 2 : 8
-    this.height = triads ? triads.height * TRIAD : type === "spin3" ? 2 : 8
+    this.width = triads ? triads.width * TRIAD_CHIPS : type === "spin3" ? 2 : 8
+    this.height = triads ? triads.height * TRIAD_CHIPS : type === "spin3" ? 2 : 8
     this.ethernetChips = triads ? triadBoards(triads.width, triads.height) : [{ x: 0, y: 0 }]
     if (this.ethernetChips.length > MAX_BOARDS || this.width > 255 || this.height > 255) {
       throw new RangeError(`Cannot fake ${this.ethernetChips.length} boards: expected at most ${MAX_BOARDS}`)
@@ -174,7 +154,7 @@ function triadBoards(width: number, height: number): ChipPlace[] {
   const boards: ChipPlace[] = []
   for (let triadX = 0; triadX < width; triadX++) {
     for (let triadY = 0; triadY < height; triadY++) {
-      for (const { x, y } of TRIAD_BOARDS) boards.push({ x: triadX * TRIAD + x, y: triadY * TRIAD + y })
+      for (const { x, y } of TRIAD_ETHERNETS) boards.push({ x: triadX * TRIAD_CHIPS + x, y: triadY * TRIAD_CHIPS + y })
     }
   }
   return boards

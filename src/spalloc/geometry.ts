@@ -2,34 +2,17 @@
  * Where boards, chips and links of a machine of SpiNN-5 boards are. A machine is a torus of triads: squares of 12 chips
  * that three boards tile. Source: the spalloc facts §10, measured at the Python servers.
  */
+import { SPIN5_ROWS, TRIAD_CHIPS, TRIAD_ETHERNETS } from "../protocol/spin5-board.ts"
 import type { BoardPlace, ChipPlace } from "./types.ts"
 
 /** Boards of a triad. */
 export const BOARDS_PER_TRIAD = 3
 /** Links of a board: E NE N W SW S. */
 export const LINKS_PER_BOARD = 6
-/** Side of a triad in chips. */
-export const TRIAD_CHIPS = 12
 /** Width and height of the square around one board, in chips. */
 export const BOARD_CHIPS = 8
 /** What sticks out of the last triad where links do not wrap, in chips. */
 const OVERHANG_CHIPS = 4
-
-/** Ethernet chip of board z in its triad. */
-const ETHERNET_X = [0, 8, 4] as const
-const ETHERNET_Y = [0, 4, 8] as const
-
-/** First and last x of each row of a board's 48 chips. */
-const ROWS: readonly (readonly [number, number])[] = [
-  [0, 4],
-  [0, 5],
-  [0, 6],
-  [0, 7],
-  [1, 7],
-  [2, 7],
-  [3, 7],
-  [4, 7],
-]
 
 /** Triad step and board that link E NE N W SW S of board z leads to. */
 const NEIGHBOURS: readonly (readonly (readonly [dx: number, dy: number, z: number])[])[] = [
@@ -74,7 +57,7 @@ export function oppositeLink(link: number): number {
 
 /** True if a board has such a chip of its own, counted from its Ethernet chip. */
 export function boardHasChip(x: number, y: number): boolean {
-  const row = ROWS[y]
+  const row = SPIN5_ROWS[y]
   return row !== undefined && x >= row[0] && x <= row[1]
 }
 
@@ -143,7 +126,10 @@ export class TriadTorus {
   /** The board's Ethernet chip in the whole machine. */
   ethernetChip(board: number): ChipPlace {
     const [x, y, z] = this.place(board)
-    return [(x * TRIAD_CHIPS + ETHERNET_X[z]!) % this.chipWidth, (y * TRIAD_CHIPS + ETHERNET_Y[z]!) % this.chipHeight]
+    return [
+      (x * TRIAD_CHIPS + TRIAD_ETHERNETS[z]!.x) % this.chipWidth,
+      (y * TRIAD_CHIPS + TRIAD_ETHERNETS[z]!.y) % this.chipHeight,
+    ]
   }
 
   /** The board that a chip of the whole machine is on, and the chip counted from that board's Ethernet chip. */
@@ -154,8 +140,8 @@ export class TriadTorus {
     for (let back = 0; back < 4; back++) {
       const [fromX, fromY] = [triadX - (back & 1), triadY - (back >> 1)]
       for (let z = 0; z < BOARDS_PER_TRIAD; z++) {
-        const localX = x - fromX * TRIAD_CHIPS - ETHERNET_X[z]!
-        const localY = y - fromY * TRIAD_CHIPS - ETHERNET_Y[z]!
+        const localX = x - fromX * TRIAD_CHIPS - TRIAD_ETHERNETS[z]!.x
+        const localY = y - fromY * TRIAD_CHIPS - TRIAD_ETHERNETS[z]!.y
         if (!boardHasChip(localX, localY)) continue
         const board = this.board(modulo(fromX, this.width), modulo(fromY, this.height), z)
         return { board, boardChip: [localX, localY] }
@@ -203,8 +189,8 @@ export class TriadTorus {
     const [x, y, z] = this.place(board)
     const [originX, originY, originZ] = this.place(origin)
     return [
-      (x - originX) * TRIAD_CHIPS + ETHERNET_X[z]! - ETHERNET_X[originZ]!,
-      (y - originY) * TRIAD_CHIPS + ETHERNET_Y[z]! - ETHERNET_Y[originZ]!,
+      (x - originX) * TRIAD_CHIPS + TRIAD_ETHERNETS[z]!.x - TRIAD_ETHERNETS[originZ]!.x,
+      (y - originY) * TRIAD_CHIPS + TRIAD_ETHERNETS[z]!.y - TRIAD_ETHERNETS[originZ]!.y,
     ]
   }
 }
