@@ -1,4 +1,5 @@
 /** `spinnaker-relay lucidac`: the proxy before LUCIDACs and REDACs, with the command line of `pybrid proxy`. */
+
 import { readFileSync, statSync } from "node:fs"
 import { isIP } from "node:net"
 import { type BackendListResult, readBackends } from "../lucidac/backend-list.ts"
@@ -7,7 +8,7 @@ import type { Served, ServeOptions } from "../lucidac/serve.ts"
 import { HOLD_MS } from "../lucidac/session-queue.ts"
 import type { Log } from "../observe/log.ts"
 import { formatAddress, isLoopback } from "../transport/address.ts"
-import { AllowList } from "../transport/allow.ts"
+import type { AllowList } from "../transport/allow.ts"
 import { systemClock } from "../transport/clock.ts"
 import {
   CliError,
@@ -21,6 +22,8 @@ import {
 import { LOG_OPTIONS, logFrom } from "./log-options.ts"
 import { parseSize } from "./numbers.ts"
 import { untilStopped } from "./stop.ts"
+import { counted } from "./table.ts"
+import { allowList } from "./target.ts"
 
 const SECRET = "PYBRID_AUTHENTICATION"
 /** Longest --session-timeout and --max-hold, a week. */
@@ -130,10 +133,9 @@ async function runLucidac(parsed: Parsed, io: CommandIo): Promise<number> {
     type: "listening",
     address: formatAddress(served.address),
   })
-  const devices = list.backends.length === 1 ? "1 backend" : `${list.backends.length} backends`
   log.line(
     "info",
-    `${devices}; ${maxSessions} clients at most; released after ${idleMs / 1000} s of silence; Ctrl-C ends`,
+    `${counted(list.backends.length, "backend")}; ${maxSessions} clients at most; released after ${idleMs / 1000} s of silence; Ctrl-C ends`,
   )
   const signal = await untilStopped(io)
   log.line("info", `${signal}: ending`)
@@ -177,12 +179,7 @@ function settingsFrom(parsed: Parsed) {
 
 function allowFrom(parsed: Parsed): AllowList | undefined {
   const networks = parsed.values("allow")
-  if (networks.length === 0) return undefined
-  try {
-    return AllowList.parse(networks)
-  } catch (error) {
-    throw new UsageError(`--allow: ${(error as Error).message}`, { cause: error })
-  }
+  return networks.length === 0 ? undefined : allowList(networks)
 }
 
 function secretFrom(parsed: Parsed, io: CommandIo): string | undefined {

@@ -1,4 +1,5 @@
 /** `spinnaker-relay -s BOARD` and `-c SERVER`: the relay itself, with the command line of Python's spinnaker_proxy. */
+
 import { isIPv4 } from "node:net"
 import { LogObserver } from "../observe/log-observer.ts"
 import { MAX_BOARDS } from "../relay/board-list.ts"
@@ -8,7 +9,6 @@ import { LEASE_DEFAULTS } from "../relay/lease-settings.ts"
 import { RELAY_LIMITS } from "../relay/relay.ts"
 import { type Server, startServer } from "../relay/server.ts"
 import { PortNeededError } from "../relay/services.ts"
-import { AllowList } from "../transport/allow.ts"
 import { systemClock } from "../transport/clock.ts"
 import { AddressFile } from "./address-file.ts"
 import {
@@ -24,7 +24,7 @@ import {
 import { LOG_OPTIONS, logFrom } from "./log-options.ts"
 import { stateDirectory } from "./state-directory.ts"
 import { untilStopped } from "./stop.ts"
-import { parseBind, parseHost } from "./target.ts"
+import { allowList, parseBind, parseHost } from "./target.ts"
 
 const PORT_OPTIONS: readonly OptionSpec[] = [
   { name: "scp-port", default: "17893", description: "Port of SCP and SDP on the board" },
@@ -221,15 +221,6 @@ export function boardAddresses(parsed: Parsed): Map<string, string> {
     addresses.set(board, address)
   }
   return addresses
-}
-
-/** What --allow says; throws UsageError for what is no network. */
-export function allowList(cidrs: readonly string[]): AllowList {
-  try {
-    return AllowList.parse(cidrs)
-  } catch (error) {
-    throw new UsageError(`--allow: ${(error as Error).message}`)
-  }
 }
 
 async function run(parsed: Parsed, io: CommandIo): Promise<number> {

@@ -1,4 +1,5 @@
 /** `spinnaker-relay server`: the encrypted server, of one board or of a configuration. */
+
 import { randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { hostname } from "node:os"
@@ -26,9 +27,9 @@ import { DATA_OPTION, type DataDirectory, dataDirectory, withStores } from "./da
 import { LOG_OPTIONS, logFrom } from "./log-options.ts"
 import { ownKeys } from "./own-keys.ts"
 import { powerCycles } from "./power-cycle.ts"
-import { ALLOW_OPTION, allowList, BIND_OPTION } from "./relay.ts"
+import { ALLOW_OPTION, BIND_OPTION } from "./relay.ts"
 import { untilStopped } from "./stop.ts"
-import { parseBind, parseHost } from "./target.ts"
+import { allowList, parseBind, parseHost } from "./target.ts"
 
 /** Reads a configuration; throws CliError with all complaints, each with its place. */
 export function readConfigFile(file: string): ServerConfig {

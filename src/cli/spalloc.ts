@@ -1,4 +1,5 @@
 /** `spinnaker-relay spalloc`: the partition server, over a laboratory's boards or over fake ones. */
+
 import { mkdirSync } from "node:fs"
 import { isIPv4 } from "node:net"
 import { dirname } from "node:path"
@@ -11,7 +12,6 @@ import { readSpallocConfig } from "../spalloc/read-config.ts"
 import { SpallocServer } from "../spalloc/server.ts"
 import { type SpallocEvent, spallocLine } from "../spalloc/spalloc-events.ts"
 import { formatAddress } from "../transport/address.ts"
-import { AllowList } from "../transport/allow.ts"
 import { systemClock } from "../transport/clock.ts"
 import { ControlListenError, ControlListener } from "../transport/control-listener.ts"
 import { CliError, type Command, type CommandIo, numberOption, type Parsed, UsageError } from "./command.ts"
@@ -20,6 +20,7 @@ import { LOG_OPTIONS, logFrom } from "./log-options.ts"
 import { STATE_OPTION, spallocControlAddress, spallocState } from "./spalloc-state.ts"
 import { untilStopped } from "./stop.ts"
 import { counted } from "./table.ts"
+import { allowList } from "./target.ts"
 
 export const spallocCommand: Command = {
   name: "spalloc",
@@ -142,11 +143,7 @@ function override(parsed: Parsed, config: SpallocConfig): SpallocConfig {
   const listen = parsed.value("listen")
   const port = parsed.value("port") === undefined ? undefined : numberOption(parsed, "port", PORTS)
   const allow = parsed.values("allow")
-  try {
-    AllowList.parse(allow)
-  } catch (error) {
-    throw new UsageError(`--allow: ${(error as Error).message}`, { cause: error })
-  }
+  allowList(allow)
   const settings: ServerSettings = {
     ...config.settings,
     ...(listen !== undefined && { listen }),

@@ -1,4 +1,5 @@
 /** Reads what a person types for a machine: a name, an IPv4 address or an IPv6 address, bracketed or not. */
+import { AllowList } from "../transport/allow.ts"
 import { isIpLiteral, readHost } from "../transport/host.ts"
 import { UsageError } from "./command.ts"
 
@@ -18,4 +19,13 @@ export function parseBind(text: string): string | undefined {
     throw new UsageError(`--bind ${JSON.stringify(text)}: expected an IP address of this machine`)
   }
   return host === "0.0.0.0" || host === "::" ? undefined : host
+}
+
+/** What --allow says; throws UsageError for what is no network. */
+export function allowList(cidrs: readonly string[]): AllowList {
+  try {
+    return AllowList.parse(cidrs)
+  } catch (error) {
+    throw new UsageError(`--allow: ${(error as Error).message}`, { cause: error })
+  }
 }

@@ -59,8 +59,9 @@ function partyOf(event: ProxyEvent): string | undefined {
     case "device-lost":
     case "device-up":
     case "run-foreign":
+      return `${event.type} ${event.device}`
     case "duplicate-carrier":
-      return event.type === "duplicate-carrier" ? event.type : `${event.type} ${event.device}`
+      return event.type
     default:
       return undefined
   }

@@ -1,4 +1,5 @@
 /** What a fake device of the older generation is made of, and its configuration. */
+import { isJsonObject } from "../protocol/json-lines.ts"
 import { carrierOf } from "./entity-path.ts"
 
 /** Class, type, variant and version of a block, as these devices write them. */
@@ -67,12 +68,8 @@ function entity(entityClass: number, type: number): Tree {
 function merged(old: Tree, update: Tree, depth: number): Tree {
   const result: Tree = { ...old }
   for (const [key, value] of Object.entries(update)) {
-    const both = depth < 2 && key.startsWith("/") && isTree(result[key]) && isTree(value)
+    const both = depth < 2 && key.startsWith("/") && isJsonObject(result[key]) && isJsonObject(value)
     result[key] = both ? merged(result[key] as Tree, value as Tree, depth + 1) : value
   }
   return result
-}
-
-function isTree(value: unknown): boolean {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
 }

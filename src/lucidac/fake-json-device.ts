@@ -1,4 +1,5 @@
 /** A LUCIDAC that isn't there, of the older generation: JSON lines, and runs told to every client. No sockets here. */
+import { encodeJsonLine } from "../protocol/json-lines.ts"
 import type { TcpPort } from "../transport/tcp-port.ts"
 import { JsonConnection } from "./fake-connection.ts"
 import { FakeJsonCircuit } from "./fake-json-circuit.ts"
@@ -8,7 +9,7 @@ import { MortalDevice } from "./fake-mortal.ts"
 import { type Death, FAKE_BUFFER_BYTES, type FakeDeviceOptions, REBOOT_DELAY_MS } from "./fake-options.ts"
 import type { RunPlan } from "./fake-run.ts"
 import { RunQueue } from "./fake-run-queue.ts"
-import { encodeJsonLine, type JsonEnvelope, jsonError, jsonReply } from "./json-lines.ts"
+import { type JsonEnvelope, jsonError, jsonReply } from "./json-lines.ts"
 import { RunState } from "./proto/lucidac_pb.ts"
 
 /** Options of such a device: as the other generation's where they make sense. */

@@ -1,6 +1,6 @@
 /** Samples of a fake device of the older generation: rows of physical values in JSON. */
+import { encodeJsonLine } from "../protocol/json-lines.ts"
 import { AMPLITUDE, type SampleSource, waveValue } from "./fake-samples.ts"
-import { encodeJsonLine } from "./json-lines.ts"
 
 /** One run's messages of samples; the path of a carrier becomes an entity of MAC and cluster 0. */
 export class JsonSampleSource implements SampleSource {

@@ -1,4 +1,5 @@
 /** The first words with a device: what it is, a clean start, and how its samples shall come. */
+import { isJsonObject } from "../protocol/json-lines.ts"
 import { ARM, armName } from "./arm.ts"
 import type { DeviceLink } from "./device-link.ts"
 import type { V1Message } from "./envelope.ts"
@@ -70,7 +71,7 @@ export function greetJsonDevice(
     }
     link.request({ type: "get_entities", msg: {} }, REQUEST_TIMEOUT_MS, (answer) => {
       const entities = answer.ok ? answer.envelope.msg.entities : undefined
-      done({ ok: true, entities: isRecord(entities) ? entities : {} })
+      done({ ok: true, entities: isJsonObject(entities) ? entities : {} })
     })
   })
 }
@@ -114,8 +115,4 @@ function askForUdp(link: DeviceLink, openData: OpenData, next: (channel: DataCha
       next(undefined)
     })
   })
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
 }

@@ -1,8 +1,9 @@
 /** One connection to a device of the older generation: requests with ids of our own, their replies, and what comes unasked. */
+import { encodeJsonLine } from "../protocol/json-lines.ts"
 import type { Clock } from "../transport/clock.ts"
 import type { PausablePort } from "../transport/tcp-port.ts"
 import { DevicePort } from "./device-port.ts"
-import { encodeJsonLine, JsonDecoder, type JsonEnvelope, parseJsonEnvelope } from "./json-lines.ts"
+import { JsonDecoder, type JsonEnvelope, parseJsonEnvelope } from "./json-lines.ts"
 import type { NoAnswer } from "./pending-requests.ts"
 
 /** A reply, or why there is none. */

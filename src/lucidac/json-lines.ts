@@ -1,4 +1,5 @@
 /** The devices' older protocol: JSON objects on a TCP stream, one a line. Pure. */
+import { encodeJsonLine, isJsonObject } from "../protocol/json-lines.ts"
 
 /** Longest value that is taken: a device's own buffer is 4096 bytes, but its replies of samples are longer. */
 export const MAX_JSON_BYTES = 1 << 20
@@ -146,13 +147,8 @@ export function parseJsonEnvelope(object: Uint8Array): JsonEnvelope | undefined 
   } catch {
     return undefined
   }
-  if (!isRecord(fields) || typeof fields.type !== "string") return undefined
-  return { fields, type: fields.type, id: fields.id ?? undefined, msg: isRecord(fields.msg) ? fields.msg : {} }
-}
-
-/** A line with this object. */
-export function encodeJsonLine(fields: Readonly<Record<string, unknown>>): Uint8Array {
-  return new TextEncoder().encode(`${JSON.stringify(fields)}\n`)
+  if (!isJsonObject(fields) || typeof fields.type !== "string") return undefined
+  return { fields, type: fields.type, id: fields.id ?? undefined, msg: isJsonObject(fields.msg) ? fields.msg : {} }
 }
 
 /** A line with the bytes of an object that came without its end. */
@@ -175,10 +171,6 @@ export function jsonError(request: JsonEnvelope, code: number, error: string): U
 
 function idOf({ id }: JsonEnvelope): { id?: unknown } {
   return id === undefined ? {} : { id }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
 }
 
 function isSpace(byte: number): boolean {

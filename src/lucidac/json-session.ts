@@ -1,11 +1,12 @@
 /** A client of the older protocol while it has the computer: its requests to the devices, and their runs to it. */
+import { encodeJsonLine } from "../protocol/json-lines.ts"
 import type { Backend } from "./backend.ts"
 import type { ClientConnection } from "./client-connection.ts"
 import { carrierOf } from "./entity-path.ts"
 import type { ProxyEvent } from "./events.ts"
 import { REQUEST_TIMEOUT_MS } from "./greet-device.ts"
 import type { JsonDeviceReply } from "./json-device-link.ts"
-import { encodeJsonLine, type JsonEnvelope, jsonError, jsonLine, jsonReply } from "./json-lines.ts"
+import { type JsonEnvelope, jsonError, jsonLine, jsonReply } from "./json-lines.ts"
 import { JsonRunFilter } from "./json-run-filter.ts"
 import { RUN_GRACE_MS } from "./run-watch.ts"
 

@@ -1,4 +1,5 @@
 /** The proxy: clients come to it as to a device, it gives one after the other all of the devices behind it. */
+
 import { type Clock, every, type Timer } from "../transport/clock.ts"
 import type { Random } from "../transport/random.ts"
 import type { PausablePort, TcpOwner } from "../transport/tcp-port.ts"
@@ -8,7 +9,7 @@ import type { Backend, DeviceNetwork } from "./backend.ts"
 import { Client, type Request } from "./client.ts"
 import { type ClientConnection, LINGER_MS } from "./client-connection.ts"
 import { type AssemblyOptions, DeviceAssembly } from "./device-assembly.ts"
-import { encodeV1, type V1Message } from "./envelope.ts"
+import { encodeBusy, type V1Message } from "./envelope.ts"
 import type { ProxyEvent } from "./events.ts"
 import { type JsonEnvelope, jsonReply } from "./json-lines.ts"
 import { mergedEntities } from "./json-session.ts"
@@ -324,7 +325,7 @@ export class DeviceProxy {
     if (!down) this.#context.onEvent({ type: "answered-busy", client: client.name, place, holder: this.#holder })
     client.serveHeld((request) => {
       if (down) client.fail(request, this.#assembly.missingText)
-      else if (request.language === "protobuf") client.connection.send(encodeV1(request.message.id, ARM.busy))
+      else if (request.language === "protobuf") client.connection.send(encodeBusy(request.message.id))
       // The older protocol has no word for busy, and its programs wait for as long as it takes.
       else client.hold(request)
     })

@@ -24,6 +24,8 @@ export interface Assembly {
   readonly backends: readonly Backend[]
   readonly routes: RouteTable
   readonly wires: readonly ExtractWire[]
+  /** Those of one generation that are there. */
+  present(language: "protobuf" | "json"): Backend[]
 }
 
 /** The answer to one request: an envelope with the client's id. */

@@ -123,7 +123,7 @@ export class Session {
       timer.cancel()
       // A login is the connection's, and the connection would be the next client's.
       if (this.#json?.personal) {
-        for (const backend of present(assembly, "json")) backend.reconnect("to log its last user out")
+        for (const backend of assembly.present("json")) backend.reconnect("to log its last user out")
       }
       done()
     }
@@ -131,7 +131,7 @@ export class Session {
     const running = this.#desk.close()
     for (const backend of assembly.backends) backend.busy = false
     if (this.#json) this.#json.close(finish)
-    else if (running) stopRuns(present(assembly, "protobuf"), finish)
+    else if (running) stopRuns(assembly.present("protobuf"), finish)
     else finish()
   }
 
@@ -166,7 +166,7 @@ export class Session {
     const { assembly, clock, bufferBytes, onEvent } = this.#options
     return new JsonSession({
       client: this.client.connection,
-      backends: () => present(assembly, "json"),
+      backends: () => assembly.present("json"),
       bufferBytes,
       now: () => clock.now(),
       newRunId: () => crypto.randomUUID(),
@@ -174,10 +174,6 @@ export class Session {
       onBusy: (until) => this.#busy(until),
     })
   }
-}
-
-function present({ backends }: Assembly, language: "protobuf" | "json"): Backend[] {
-  return backends.filter((backend) => backend.up && backend.language === language)
 }
 
 /** Ends runs: by the command for it, and by the reset that devices that do not know it do know. */

@@ -65,7 +65,14 @@ export class JsonLineReader {
   }
 }
 
+const encoder = new TextEncoder()
+
+/** True for what JSON calls an object. */
+export function isJsonObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+}
+
 /** `value` as a line. */
 export function encodeJsonLine(value: unknown): Uint8Array {
-  return new TextEncoder().encode(`${JSON.stringify(value)}\n`)
+  return encoder.encode(`${JSON.stringify(value)}\n`)
 }

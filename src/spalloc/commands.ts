@@ -1,8 +1,9 @@
 /** Every command of the v1 protocol: its arguments, and what the controller is asked. One table. */
+import { isJsonObject } from "../protocol/json-lines.ts"
 import { type Bound, bindArguments, quote, type Signature } from "./bind-arguments.ts"
 import type { Controller } from "./controller.ts"
 import { readJobRequest } from "./job-request.ts"
-import { isJsonObject, type JsonObject } from "./line-codec.ts"
+import type { JsonObject } from "./line-codec.ts"
 import { CommandError, type WhereIsQuery } from "./types.ts"
 
 /** A client's standing wishes; what changes reaches it as notifications. */

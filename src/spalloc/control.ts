@@ -1,7 +1,7 @@
 /** What the operator asks of a running spalloc server over its control endpoint: what is no matter of its clients. */
+import { isJsonObject } from "../protocol/json-lines.ts"
 import type { ControlPeer } from "../transport/control-listener.ts"
 import type { FailingBoard } from "./board-service.ts"
-import { isJsonObject } from "./line-codec.ts"
 import { type BoardPlace, CommandError, type MachineRecord } from "./types.ts"
 
 /** A request, as it stands on its line. */

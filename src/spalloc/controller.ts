@@ -152,7 +152,7 @@ export class Controller {
     const placed = this.#placed(this.#seen(jobId, host))
     if (!placed) return NO_MACHINE
     const { machine, boards } = placed
-    return jobMachine({ torus: machine.torus, name: machine.name, hostOf: (board) => machine.hostOf(board) }, boards)
+    return jobMachine(machine, boards)
   }
 
   /** Throws a CommandError for another's job with owner-only. */
@@ -342,10 +342,11 @@ export class Controller {
     this.#nextJobId = stored.nextJobId
     const former = new Map(stored.machines.map(({ name, fingerprint }) => [name, fingerprint]))
     for (const config of configs) this.#machines.set(config.name, new Machine(config))
-    const isSame = (name: string) => {
-      const machine = this.#machines.get(name)
-      return machine !== undefined && fingerprintOf(machine.config) === former.get(name)
-    }
+    // Once a machine, not once a holding: a large machine's fingerprint takes half a millisecond.
+    const unchanged = new Set(
+      configs.filter((config) => fingerprintOf(config) === former.get(config.name)).map(({ name }) => name),
+    )
+    const isSame = (name: string) => unchanged.has(name)
     for (const { id, reason } of stored.retired) this.#changes.forgotten(this.#jobs.addRetired(id, reason))
     for (const machine of this.#machines.values()) {
       const ofMachine = stored.health.filter(({ machine: name }) => name === machine.name)

@@ -2,6 +2,7 @@
  * The Java server's machine file: JSON. Source: the spalloc facts §15. Two shorthands of the Python servers are taken in
  * a machine, too: `"standard-ips": {"base": …}` in place of addresses, and `"single-board": {"bmp", "host"}`.
  */
+import { isJsonObject } from "../protocol/json-lines.ts"
 import { buildMachine, type DescribedMachine, MAX_TRIADS, noteShared, singleBoardMachine } from "./build-machine.ts"
 import { DEFAULT_SETTINGS, type MachineConfig, type SpallocConfig } from "./config.ts"
 import { BOARDS_PER_TRIAD, LINK_NAMES } from "./geometry.ts"
@@ -168,7 +169,7 @@ function size(value: unknown, path: string): number {
 }
 
 function table(value: unknown, path: string): Json {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Json
+  if (isJsonObject(value)) return value
   throw new Wrong(`${path} is ${show(value)}: expected an object`)
 }
 

@@ -53,20 +53,14 @@ export const NO_MACHINE: JobMachineReply = {
   boards: null,
 }
 
-export function jobMachine({ torus, name, hostOf }: MachineView, boards: readonly number[]): JobMachineReply {
+export function jobMachine(machine: Machine, boards: readonly number[]): JobMachineReply {
   const origin = boards[0]!
   return {
-    ...torus.jobSize(boards),
-    connections: boards.map((board) => [torus.jobChip(board, origin), hostOf(board)] as const),
-    machine_name: name,
-    boards: boards.map((board) => torus.place(board)),
+    ...machine.torus.jobSize(boards),
+    connections: boards.map((board) => [machine.torus.jobChip(board, origin), machine.hostOf(board)] as const),
+    machine_name: machine.name,
+    boards: boards.map((board) => machine.torus.place(board)),
   }
-}
-
-interface MachineView {
-  readonly torus: Machine["torus"]
-  readonly name: string
-  readonly hostOf: (board: number) => string
 }
 
 export function jobRecord(job: Job, machine: Machine | undefined): JobRecord {

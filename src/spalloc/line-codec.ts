@@ -2,6 +2,7 @@
  * spalloc's framing: one JSON object a line, UTF-8, `\n` (a `\r` before it is white space to JSON). A line that is no
  * object is told of and ends the connection.
  */
+import { isJsonObject } from "../protocol/json-lines.ts"
 
 /** Most bytes of one line, its end not counted: longer than the 200 kB that other servers were seen to take. */
 export const MAX_LINE_BYTES = 256 << 10
@@ -123,16 +124,4 @@ export class LineDecoder {
     this.#end = 0
     return { kind: "trouble", trouble }
   }
-}
-
-/** True for what JSON calls an object. */
-export function isJsonObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
-}
-
-const encoder = new TextEncoder()
-
-/** The line that carries `value`. */
-export function encodeLine(value: unknown): Uint8Array {
-  return encoder.encode(`${JSON.stringify(value)}\n`)
 }

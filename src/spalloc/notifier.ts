@@ -2,8 +2,8 @@
  * Who wants to hear of which jobs and machines, and what each has not been told yet. Changes are coalesced: a client
  * that is slow to read has one set of ids waiting, not a line for each change.
  */
+import { encodeJsonLine } from "../protocol/json-lines.ts"
 import type { WatchKind } from "./commands.ts"
-import { encodeLine } from "./line-codec.ts"
 import { CommandError } from "./types.ts"
 
 /** Ids and names that one client may watch one by one. */
@@ -22,7 +22,7 @@ class Batch {
   ) {}
 
   get line(): Uint8Array {
-    this.#line ??= encodeLine({ [KEYS[this.kind]]: this.ids })
+    this.#line ??= encodeJsonLine({ [KEYS[this.kind]]: this.ids })
     return this.#line
   }
 }

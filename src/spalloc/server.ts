@@ -2,6 +2,7 @@
  * The spalloc server's outside: clients on TCP, turns, timers and limits. A turn gathers what clients asked for; its end
  * makes that durable, then sends the replies, then the notifications, then begins the power work.
  */
+import { encodeJsonLine } from "../protocol/json-lines.ts"
 import { type Address, formatAddress, unmapHost } from "../transport/address.ts"
 import { AllowList } from "../transport/allow.ts"
 import { type Clock, every, type Timer } from "../transport/clock.ts"
@@ -12,7 +13,7 @@ import { type Answer, runCommand } from "./commands.ts"
 import type { SpallocConfig } from "./config.ts"
 import type { BoardsControl } from "./control.ts"
 import type { Controller } from "./controller.ts"
-import { encodeLine, type JsonObject } from "./line-codec.ts"
+import type { JsonObject } from "./line-codec.ts"
 import { Notifier } from "./notifier.ts"
 import type { DisconnectReason, SpallocEvent } from "./spalloc-events.ts"
 import { Turns } from "./turns.ts"
@@ -150,7 +151,7 @@ export class SpallocServer implements ClientOwner, BoardsControl {
       reply = this.#lineOf(answer)
     } catch (error) {
       onEvent({ type: "internal-error", where: "command", detail: String((error as Error)?.stack ?? error) })
-      reply = encodeLine({ exception: "The server has a fault and could not do that; its log tells more." })
+      reply = encodeJsonLine({ exception: "The server has a fault and could not do that; its log tells more." })
     }
     if (changed) this.#endTurnSoon()
     // While the turn is open, what others read in it is not durable either.
@@ -183,7 +184,7 @@ export class SpallocServer implements ClientOwner, BoardsControl {
   #lineOf({ reply, shared }: Answer): Uint8Array {
     const known = shared && this.#sharedLines.get(shared)
     if (known) return known
-    const line = encodeLine(reply)
+    const line = encodeJsonLine(reply)
     if (shared) this.#sharedLines.set(shared, line)
     return line
   }
@@ -224,7 +225,7 @@ export class SpallocServer implements ClientOwner, BoardsControl {
   }
 
   #refuse(port: StreamPort, reason: DisconnectReason, exception: string): undefined {
-    port.write(encodeLine({ exception }))
+    port.write(encodeJsonLine({ exception }))
     port.end()
     this.#count(port.peer.host, reason)
   }

@@ -1,8 +1,9 @@
 /** A client of any spalloc server, old or new: commands one after another, and notifications. */
+import { encodeJsonLine } from "../protocol/json-lines.ts"
 import { type Address, formatAddress } from "../transport/address.ts"
 import type { Clock } from "../transport/clock.ts"
 import { connectTcp, type TcpPort } from "../transport/tcp-port.ts"
-import { encodeLine, type JsonObject, LineDecoder } from "./line-codec.ts"
+import { type JsonObject, LineDecoder } from "./line-codec.ts"
 
 /** Longest line taken from a server: `list_jobs` of 10,000 jobs, with room. */
 const MAX_REPLY_BYTES = 64 << 20
@@ -89,7 +90,7 @@ export class SpallocClient {
           reject(error)
         },
       })
-      this.#send(encodeLine({ command, args, kwargs }))
+      this.#send(encodeJsonLine({ command, args, kwargs }))
     })
     if ("exception" in reply) throw new SpallocClientError(`The server refuses ${command}: ${String(reply.exception)}`)
     return reply.return

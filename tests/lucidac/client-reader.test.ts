@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { ClientReader } from "../../src/lucidac/client-reader.ts"
 import { encodePing } from "../../src/lucidac/envelope.ts"
 import { encodeFrame } from "../../src/lucidac/frame.ts"
-import { encodeJsonLine } from "../../src/lucidac/json-lines.ts"
+import { encodeJsonLine } from "../../src/protocol/json-lines.ts"
 import { seededRandom } from "../../src/transport/random.ts"
 import { cuts, integer, randomBytes, utf8 } from "../support/fuzz.ts"
 

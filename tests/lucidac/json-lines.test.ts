@@ -1,6 +1,5 @@
 import { describe, expect, test } from "bun:test"
 import {
-  encodeJsonLine,
   JsonDecoder,
   jsonError,
   jsonLine,
@@ -8,6 +7,7 @@ import {
   MAX_JSON_BYTES,
   parseJsonEnvelope,
 } from "../../src/lucidac/json-lines.ts"
+import { encodeJsonLine } from "../../src/protocol/json-lines.ts"
 import { seededRandom } from "../../src/transport/random.ts"
 import { cuts, integer, mutate, randomBytes, utf8 } from "../support/fuzz.ts"
 

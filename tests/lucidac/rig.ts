@@ -1,4 +1,5 @@
 /** Fake devices behind a proxy, and clients before it, on one fake clock. */
+
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf"
 import { ARM } from "../../src/lucidac/arm.ts"
 import { AuthGuard } from "../../src/lucidac/auth-guard.ts"
@@ -9,7 +10,7 @@ import { FakeDevice } from "../../src/lucidac/fake-device.ts"
 import { FakeJsonDevice, type FakeJsonOptions } from "../../src/lucidac/fake-json-device.ts"
 import { type FakeDeviceOptions, fakeMac } from "../../src/lucidac/fake-options.ts"
 import { encodeFrame, FrameDecoder } from "../../src/lucidac/frame.ts"
-import { encodeJsonLine, JsonDecoder } from "../../src/lucidac/json-lines.ts"
+import { JsonDecoder } from "../../src/lucidac/json-lines.ts"
 import { decodePayload, encodePayload } from "../../src/lucidac/payload.ts"
 import {
   ErrorMessageSchema,
@@ -24,6 +25,7 @@ import {
 import { DeviceProxy, type ProxyOptions } from "../../src/lucidac/proxy.ts"
 import { peekRunData, type RunHeader } from "../../src/lucidac/run-header.ts"
 import { HOLD_MS } from "../../src/lucidac/session-queue.ts"
+import { encodeJsonLine } from "../../src/protocol/json-lines.ts"
 import { seededRandom } from "../../src/transport/random.ts"
 import { FakeClock } from "../support/fake-clock.ts"
 import { type MemoryEnd, memoryWire } from "./memory-wire.ts"

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test"
-import { encodeLine, type JsonObject, LineDecoder, MAX_LINE_BYTES } from "../../src/spalloc/line-codec.ts"
+import { encodeJsonLine } from "../../src/protocol/json-lines.ts"
+import { type JsonObject, LineDecoder, MAX_LINE_BYTES } from "../../src/spalloc/line-codec.ts"
 import { seededRandom } from "../../src/transport/random.ts"
 import { cuts, mutate, randomBytes, utf8 } from "../support/fuzz.ts"
 
@@ -17,7 +18,7 @@ function read(chunks: readonly Uint8Array[], decoder = new LineDecoder()): (Json
 }
 
 const objects = [{ a: 1 }, { text: "zwölf € 🙂" }, {}, { deep: [[{}]] }]
-const stream = Buffer.concat(objects.map(encodeLine))
+const stream = Buffer.concat(objects.map(encodeJsonLine))
 
 describe("LineDecoder", () => {
   test("finds the same objects wherever the stream is cut", () => {
