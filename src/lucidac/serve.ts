@@ -38,7 +38,7 @@ export function serveProxy(
   const listener = new StreamListener({
     address: options.listen,
     onConnection: (port) => {
-      const host = unmapHost(port.peer.host)
+      const { host } = port.peer
       if (options.allow && !options.allow.allows(host)) {
         context.onEvent({
           type: "client-refused",

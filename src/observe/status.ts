@@ -38,7 +38,7 @@ export interface BoardReport {
   readonly lease?: LeaseReport
 }
 
-/** Who has an exclusive board. */
+/** Who has an exclusive board; times are milliseconds until now. */
 export interface LeaseReport {
   readonly state: "free" | "held" | "reserved" | "withheld" | "resetting"
   /** Who has it, whose turn it is, or from whom it is withheld. */

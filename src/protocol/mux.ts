@@ -309,6 +309,6 @@ function decodeClose(flow: number, payload: Uint8Array): MuxFrame {
 }
 
 /** What a stranger sends ends up in logs: characters that steer a terminal or turn text around must not get there. */
-function printable(value: string): string {
+export function printable(value: string): string {
   return value.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "?")
 }

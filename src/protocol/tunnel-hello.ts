@@ -3,7 +3,7 @@
  * knowing the key. Big-endian: `SPIN`, u16 version, u16 length of the body; the body, UTF-8 JSON, which later versions
  * may add fields to; 32 bytes of proof, zeros where the sender cannot give one.
  */
-import { MUX_MAGIC, startsLikePreface } from "./mux.ts"
+import { MUX_MAGIC, printable, startsLikePreface } from "./mux.ts"
 
 /** Version of this message and of what follows it. */
 export const TUNNEL_VERSION = 1
@@ -130,8 +130,4 @@ function parse(body: Uint8Array): Record<string, unknown> | undefined {
 /** An id: what base64url can write, and no more than fits a line. */
 function isWord(value: unknown): value is string {
   return typeof value === "string" && /^[\w-]{1,64}$/.test(value)
-}
-
-function printable(value: string): string {
-  return value.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "?")
 }

@@ -1,5 +1,8 @@
 /** Which boards a server has, as its clients are told: the payload of a mux notice, UTF-8 JSON. */
+
 import { isIPv4 } from "node:net"
+import { MuxNotice } from "../protocol/mux.ts"
+import type { Notice } from "../transport/mux-connection.ts"
 
 /** One board, or the BMP, that a server serves. */
 export interface BoardInfo {
@@ -15,6 +18,9 @@ export interface BoardInfo {
 
 /** The boards that there are: of 4 chips and of 48. */
 export type BoardType = "spin3" | "spin5"
+
+/** What a client asks for the boards with. */
+export const BOARDS_WANTED: Notice = { kind: MuxNotice.boardsWanted, board: "", payload: new Uint8Array(0) }
 
 /** Boards that one server serves at most: as many as fit in a notice, and as a client can give addresses to. */
 export const MAX_BOARDS = 64

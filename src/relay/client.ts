@@ -1,4 +1,5 @@
 /** The client, beside the application: stands in for the board on this machine and dials the server. */
+
 import type { Channel } from "../observe/events.ts"
 import { MuxNotice } from "../protocol/mux.ts"
 import { isLoopback } from "../transport/address.ts"
@@ -9,6 +10,7 @@ import { Resolver } from "../transport/resolver.ts"
 import { RxPorts } from "../transport/rx-ports.ts"
 import { TcpCarrier } from "../transport/tcp-dial.ts"
 import { dialUdp } from "../transport/udp-dial.ts"
+import { BOARDS_WANTED } from "./board-list.ts"
 import { BootKeeper } from "./boot-keeper.ts"
 import { ClientBoards } from "./client-boards.ts"
 import { deliverTags } from "./deliver-tags.ts"
@@ -36,7 +38,7 @@ export async function startClient(settings: EndpointSettings, context: EndpointC
   // One connection is enough to hear the server's news on: a tunnel's, or in UDP mode the one beside the UDP flows.
   const news = (notify: (notice: Notice) => void) => ({
     onNotice: (notice: Notice) => boards.noticed(notice),
-    onMux: () => notify({ kind: MuxNotice.boardsWanted, board: "", payload: new Uint8Array(0) }),
+    onMux: () => notify(BOARDS_WANTED),
   })
   // But who must wait for a board is told on the connection that his flow came by.
   const inUseOnly = {

@@ -1,10 +1,10 @@
 /** Where a server may be reached, for a ticket: the machine's name and all its addresses, unless somebody knows better. */
 
 import { MAX_TICKET_ADDRESSES } from "../protocol/ticket.ts"
+import type { Address } from "../transport/address.ts"
 import { isLoopback } from "../transport/address.ts"
 import { isIpLiteral } from "../transport/host.ts"
 import { isLinkLocal } from "../transport/local-addresses.ts"
-import type { ServerAddress } from "./known-servers.ts"
 
 /** What a machine knows of itself. */
 export interface OwnAddresses {
@@ -18,7 +18,7 @@ export interface OwnAddresses {
  * Addresses for a ticket, best first: names last longer than numbers, IPv4 is more often let through. A server that
  * listens on some addresses only is to be found at those; one that listens on loopback only, nowhere else.
  */
-export function inviteAddresses(own: OwnAddresses, listen: readonly string[], port: number): ServerAddress[] {
+export function inviteAddresses(own: OwnAddresses, listen: readonly string[], port: number): Address[] {
   const heard = listen.length > 0 ? listen : own.local
   // A link-local address needs a scope, which is the other machine's own affair.
   const numbers = [...new Set(heard)].filter((host) => !isLoopback(host) && !isLinkLocal(host))

@@ -1,12 +1,13 @@
 /** The control requests about keys, for a server that runs and for `invite` beside one that does not. */
+
 import { closestWord } from "../config/closest-word.ts"
 import { encodeTicket, MAX_TICKET_ADDRESSES } from "../protocol/ticket.ts"
+import type { Address } from "../transport/address.ts"
 import { formatAddress } from "../transport/address.ts"
 import { readHostPort } from "../transport/host.ts"
 import { ControlError, type ControlHandlers, type InviteRequest, type KeyInfo } from "./control.ts"
 import type { Key } from "./key.ts"
 import type { KeyBook } from "./key-book.ts"
-import type { ServerAddress } from "./known-servers.ts"
 
 /** What the requests need of the server. */
 export interface KeyControlContext {
@@ -15,7 +16,7 @@ export interface KeyControlContext {
   /** Names of the boards that there are; undefined where that is not known. */
   readonly boards: () => readonly string[] | undefined
   /** Where the server may be reached, for a ticket that names no host. */
-  readonly addresses: () => readonly ServerAddress[]
+  readonly addresses: () => readonly Address[]
   /** Where a host that is named without a port is asked. */
   readonly port: () => number
   /** Keys are good no more: ends their sessions, returns how many. */
@@ -51,7 +52,7 @@ function infoOf({ secret: _, spent: __, ...info }: Key): KeyInfo {
   return info
 }
 
-function addressesOf({ hosts }: InviteRequest, context: KeyControlContext): readonly ServerAddress[] {
+function addressesOf({ hosts }: InviteRequest, context: KeyControlContext): readonly Address[] {
   if (hosts.length === 0) return context.addresses()
   if (hosts.length > MAX_TICKET_ADDRESSES) {
     throw new ControlError(`a ticket has room for ${MAX_TICKET_ADDRESSES} hosts, not ${hosts.length}`)

@@ -1,25 +1,21 @@
 /** The servers that this machine has joined, by the names that its user calls them, kept in a store. */
+
 import { isKeyId, SECRET_BYTES } from "../protocol/ticket.ts"
+import type { Address } from "../transport/address.ts"
 import { isUserName, MAX_NAME } from "./key.ts"
 import { damaged, loadObject, type SecretStore, STORE_VERSION, StoreError } from "./secret-store.ts"
-
-/** A place where a server may be reached: a name or an IP literal, and a TCP port. */
-export interface ServerAddress {
-  readonly host: string
-  readonly port: number
-}
 
 /** A server, and the key that opens it. */
 export interface KnownServer {
   /** What is typed after `client`. */
   readonly name: string
   /** Never empty; in the ticket's order. */
-  readonly addresses: readonly ServerAddress[]
+  readonly addresses: readonly Address[]
   readonly keyId: string
   /** 32 bytes. */
   readonly secret: Uint8Array
   /** The one that worked last, to be tried first. */
-  readonly lastGood?: ServerAddress
+  readonly lastGood?: Address
 }
 
 /** Servers that are remembered at most. */
@@ -79,7 +75,7 @@ export class KnownServers {
   }
 
   /** Remembers which address of a server worked; nothing is written if it is the one that worked last. Throws StoreError. */
-  worked(name: string, address: ServerAddress): void {
+  worked(name: string, address: Address): void {
     const before = this.find(name)?.lastGood
     if (before && isSame(before, address)) return
     const { host, port } = address
@@ -97,11 +93,11 @@ export class KnownServers {
 }
 
 /** Where to try a server, best first: where it was found last, then the others. */
-export function addressesToTry({ addresses, lastGood }: KnownServer): readonly ServerAddress[] {
+export function addressesToTry({ addresses, lastGood }: KnownServer): readonly Address[] {
   return lastGood ? [lastGood, ...addresses.filter((address) => !isSame(address, lastGood))] : addresses
 }
 
-const isSame = (a: ServerAddress, b: ServerAddress): boolean => a.host === b.host && a.port === b.port
+const isSame = (a: Address, b: Address): boolean => a.host === b.host && a.port === b.port
 
 function load(store: SecretStore): readonly KnownServer[] {
   const said = loadObject(store, REMEDY)
@@ -128,7 +124,7 @@ function fromJson(said: unknown): KnownServer | undefined {
   return { name, addresses, keyId, secret, ...(isAddress(lastGood) && { lastGood }) }
 }
 
-function isAddress(said: unknown): said is ServerAddress {
+function isAddress(said: unknown): said is Address {
   if (typeof said !== "object" || said === null) return false
   const { host, port } = said as Record<string, unknown>
   const isHost = typeof host === "string" && host.length <= 253 && /^[^\p{C}\p{Z}]+$/u.test(host)

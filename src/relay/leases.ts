@@ -1,21 +1,13 @@
 /** The leases of all boards of a server, and the sessions of their users. */
 
+import type { LeaseReport } from "../observe/status.ts"
 import type { LeaseNews } from "../protocol/lease-news.ts"
 import type { LeaseSettings } from "./lease-settings.ts"
 import { BoardLease, type LeaseContext } from "./leased.ts"
 
-/** How one exclusive board stands; times are milliseconds until now. */
-export interface LeaseStatus {
+/** How one exclusive board stands. */
+export interface LeaseStatus extends LeaseReport {
   readonly board: string
-  readonly state: "free" | "held" | "reserved" | "withheld" | "resetting"
-  /** Who has it, whose turn it is, or from whom it is withheld. */
-  readonly user?: string
-  /** In this state for so long. */
-  readonly sinceMs?: number
-  /** Its holder's last traffic was so long ago. */
-  readonly idleMs?: number
-  /** Users who wait, the first in turn first. */
-  readonly waiting: readonly string[]
 }
 
 /** All leases of one server. */

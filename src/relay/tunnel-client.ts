@@ -1,4 +1,5 @@
 /** The client of the safe tunnel: all boards that its key opens, at addresses of this machine, over one connection. */
+
 import { MuxNotice } from "../protocol/mux.ts"
 import type { Address } from "../transport/address.ts"
 import { isLoopback } from "../transport/address.ts"
@@ -6,6 +7,7 @@ import { ReceiveTuning } from "../transport/receive-tuning.ts"
 import { RxPorts } from "../transport/rx-ports.ts"
 import type { ClientKey } from "../transport/tunnel/greeting.ts"
 import { TunnelCarrier } from "../transport/tunnel/tunnel-dial.ts"
+import { BOARDS_WANTED } from "./board-list.ts"
 import { BootKeeper } from "./boot-keeper.ts"
 import type { Client } from "./client.ts"
 import { ClientBoards } from "./client-boards.ts"
@@ -55,7 +57,7 @@ export async function startTunnelClient(
       if (notice.kind === MuxNotice.boards) void boards.settled().then(ready.resolve)
     },
     onUp: (address) => {
-      carrier.notify({ kind: MuxNotice.boardsWanted, board: "", payload: new Uint8Array(0) })
+      carrier.notify(BOARDS_WANTED)
       options.onUp?.(address)
     },
     ...(options.onDown && { onDown: options.onDown }),

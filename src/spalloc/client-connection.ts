@@ -5,8 +5,7 @@
 
 import type { Clock } from "../transport/clock.ts"
 import { Outbox } from "../transport/outbox.ts"
-import type { StreamPort } from "../transport/stream-listener.ts"
-import type { TcpOwner } from "../transport/tcp-port.ts"
+import type { PausablePort, TcpOwner } from "../transport/tcp-port.ts"
 import { type JsonObject, LineDecoder } from "./line-codec.ts"
 import { type Notifier, Subscriber } from "./notifier.ts"
 import type { DisconnectReason } from "./spalloc-events.ts"
@@ -55,7 +54,7 @@ export class ClientConnection implements TcpOwner {
   #blockedSince: number | undefined
 
   constructor(
-    private readonly port: StreamPort,
+    private readonly port: PausablePort,
     private readonly owner: ClientOwner,
   ) {
     this.host = port.peer.host

@@ -3,10 +3,11 @@
  * makes that durable, then sends the replies, then the notifications, then begins the power work.
  */
 import { encodeJsonLine } from "../protocol/json-lines.ts"
-import { type Address, formatAddress, unmapHost } from "../transport/address.ts"
+import { type Address, formatAddress } from "../transport/address.ts"
 import { AllowList } from "../transport/allow.ts"
 import { type Clock, every, type Timer } from "../transport/clock.ts"
-import { StreamListener, type StreamPort } from "../transport/stream-listener.ts"
+import { StreamListener } from "../transport/stream-listener.ts"
+import type { PausablePort } from "../transport/tcp-port.ts"
 import type { FailingBoard } from "./board-service.ts"
 import { ClientConnection, type ClientOwner, COMMAND_TIME_A_TURN_MS } from "./client-connection.ts"
 import { type Answer, runCommand } from "./commands.ts"
@@ -203,10 +204,9 @@ export class SpallocServer implements ClientOwner, BoardsControl {
     this.#allow = allow.length > 0 ? AllowList.parse(allow) : undefined
   }
 
-  #accept(raw: StreamPort): ClientConnection | undefined {
+  #accept(port: PausablePort): ClientConnection | undefined {
     const { maxConnectionsPerHost } = this.#options.controller.settings
-    const host = unmapHost(raw.peer.host)
-    const port: StreamPort = { ...raw, peer: { host, port: raw.peer.port } }
+    const { host } = port.peer
     if (this.#allow && !this.#allow.allows(host)) {
       return this.#refuse(port, "not-allowed", `${host} is not among the addresses that this server allows.`)
     }
@@ -224,7 +224,7 @@ export class SpallocServer implements ClientOwner, BoardsControl {
     return client
   }
 
-  #refuse(port: StreamPort, reason: DisconnectReason, exception: string): undefined {
+  #refuse(port: PausablePort, reason: DisconnectReason, exception: string): undefined {
     port.write(encodeJsonLine({ exception }))
     port.end()
     this.#count(port.peer.host, reason)

@@ -413,6 +413,8 @@ export class MuxConnection {
 
   /** Flows' own datagrams first: their programs wait for answers. */
   #pump(): void {
+    // After every datagram that had the connection to itself.
+    if (this.#data.length === 0 && this.#tagged.length === 0) return
     const now = this.#options.clock.now()
     for (const queue of [this.#data, this.#tagged]) {
       while (queue.length > 0 && this.#outbox.bytes < AHEAD_BYTES) {

@@ -1,20 +1,13 @@
 /** A plain TCP listener: hands every connection to its owner as a port that can be held back. For servers of text. */
-import type { Socket, TCPSocketListener } from "bun"
+import type { TCPSocketListener } from "bun"
 import type { Address } from "./address.ts"
-import { portOf, type TcpOwner, type TcpPort, type TcpState, tcpHandlers } from "./tcp-port.ts"
-
-/** An accepted connection. While it is held back the system stops taking bytes, and so, in the end, does the peer. */
-export interface StreamPort extends TcpPort {
-  /** Take no bytes for now; what was on its way already may still come. */
-  pause(): void
-  resume(): void
-}
+import { type PausablePort, portOf, type TcpOwner, type TcpState, tcpHandlers } from "./tcp-port.ts"
 
 /** Where to listen and what to do with who comes. */
 export interface StreamListenOptions {
   readonly address: Address
   /** The owner of a new connection; undefined if it has been ended already. */
-  onConnection(port: StreamPort): TcpOwner | undefined
+  onConnection(port: PausablePort): TcpOwner | undefined
 }
 
 /** A bound TCP port. */
@@ -31,7 +24,7 @@ export class StreamListener {
         ...tcpHandlers,
         open(socket) {
           socket.data = { owner: undefined, over: false }
-          socket.data.owner = options.onConnection(streamPortOf(socket))
+          socket.data.owner = options.onConnection(portOf(socket))
         },
       },
     })
@@ -41,13 +34,5 @@ export class StreamListener {
   /** Stops listening; connections stay open, they are their owners'. */
   close(): void {
     this.#server.stop()
-  }
-}
-
-function streamPortOf(socket: Socket<TcpState>): StreamPort {
-  return {
-    ...portOf(socket),
-    pause: () => void socket.pause(),
-    resume: () => void socket.resume(),
   }
 }

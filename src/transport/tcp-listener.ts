@@ -1,6 +1,6 @@
 /** Accepts TCP peers on a tunnel port, as many as there is room for, and parts with those that waste it. */
 import type { TCPSocketListener } from "bun"
-import { type Address, peerHost, unmapHost } from "./address.ts"
+import { type Address, peerHost } from "./address.ts"
 import type { AllowList } from "./allow.ts"
 import { every, type Timer } from "./clock.ts"
 import type { Notice } from "./mux-connection.ts"
@@ -84,7 +84,7 @@ export class TcpListener {
 
   #accept(port: TcpPort, own: (owner: TcpOwner) => void): void {
     const { allow, observer } = this.#options
-    const host = unmapHost(port.peer.host)
+    const { host } = port.peer
     const peer = new TcpPeer(port, this.#options, (gone) => this.#forget(gone))
     if (allow && !allow.allows(host)) {
       observer.drop("not-allowed", host)
@@ -107,7 +107,7 @@ export class TcpListener {
   /** A connection that has never said anything whole gives way to a new one: silence must not fill the house. */
   #makeRoom(host: string | undefined): boolean {
     for (const peer of this.#peers) {
-      if (peer.spoken || (host !== undefined && unmapHost(peer.port.peer.host) !== host)) continue
+      if (peer.spoken || (host !== undefined && peer.port.peer.host !== host)) continue
       peer.refuse("it made room for another, having said nothing")
       return true
     }
@@ -116,7 +116,7 @@ export class TcpListener {
 
   #forget(peer: TcpPeer): void {
     if (!this.#peers.delete(peer)) return
-    const host = unmapHost(peer.port.peer.host)
+    const { host } = peer.port.peer
     const left = (this.#perHost.get(host) ?? 1) - 1
     if (left > 0) this.#perHost.set(host, left)
     else this.#perHost.delete(host)

@@ -9,6 +9,7 @@ import { routeError } from "./route.ts"
 
 /** A connected socket. */
 export interface TcpPort {
+  /** Where the other side is; IPv4 as IPv4, also where it came to an IPv6 socket. */
   readonly peer: Address
   /** Bytes taken by the system, 0 when it takes none now (then `onDrain` follows); never throws. */
   write(bytes: Uint8Array): number
@@ -22,6 +23,7 @@ export interface TcpPort {
 
 /** A connection whose other side can be held back: while paused the system takes no more bytes from it. */
 export interface PausablePort extends TcpPort {
+  /** Take no bytes for now; what was on its way already may still come. */
   pause(): void
   resume(): void
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test"
 import { ClientConnection, type ClientOwner, COMMAND_TIME_A_TURN_MS } from "../../src/spalloc/client-connection.ts"
 import { Notifier } from "../../src/spalloc/notifier.ts"
-import type { StreamPort } from "../../src/transport/stream-listener.ts"
+import type { PausablePort } from "../../src/transport/tcp-port.ts"
 import { FakeClock } from "../support/fake-clock.ts"
 import { until } from "../support/until.ts"
 
@@ -20,7 +20,7 @@ test("a client whose commands take long has a few of them done in a turn, then i
     onOver() {},
   }
   let paused = false
-  const port: StreamPort = {
+  const port: PausablePort = {
     peer: { host: "192.0.2.1", port: 1 },
     write: (bytes) => bytes.length,
     end() {},

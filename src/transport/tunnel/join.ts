@@ -1,12 +1,12 @@
 /** Turns a ticket into a device key: proves the ticket to its server, once, and keeps what both sides derive from it. */
+
 import type { Observer } from "../../observe/observer.ts"
 import { type Address, formatAddress } from "../address.ts"
 import type { Clock } from "../clock.ts"
 import type { Random } from "../random.ts"
-import { Resolver } from "../resolver.ts"
 import { type ClientKey, type GreetingOutcome, greet } from "./greeting.ts"
 import { deviceSecret } from "./proof.ts"
-import { type Reached, reach } from "./reach.ts"
+import { type Reached, reach, waysTo } from "./reach.ts"
 
 /** What a join brings, or why it brings nothing. */
 export type JoinResult =
@@ -25,10 +25,7 @@ export async function join(options: {
   observer: Observer
 }): Promise<JoinResult> {
   const { ticket, clock, random, observer, device } = options
-  let ways = options.addresses.map(({ host, port }) => ({
-    resolver: new Resolver({ name: host, clock, observer, random }),
-    port,
-  }))
+  let ways = waysTo(options.addresses, { clock, observer, random })
   let detail = ""
   try {
     while (ways.length > 0) {

@@ -1,7 +1,9 @@
 /** Connects to whichever of a server's addresses answers first: which one leads to it depends on where this machine is. */
+import type { Observer } from "../../observe/observer.ts"
 import { type Address, formatAddress } from "../address.ts"
 import { type Clock, every } from "../clock.ts"
-import type { Resolver } from "../resolver.ts"
+import type { Random } from "../random.ts"
+import { Resolver } from "../resolver.ts"
 import type { ConnectResult, TcpOwner } from "../tcp-port.ts"
 import { connectTls, type SecurePort } from "./tls-port.ts"
 
@@ -9,6 +11,14 @@ import { connectTls, type SecurePort } from "./tls-port.ts"
 export interface Way {
   readonly resolver: Resolver
   readonly port: number
+}
+
+/** A way for each address, a name or an IP literal. */
+export function waysTo(
+  addresses: readonly Address[],
+  context: { readonly clock: Clock; readonly observer: Observer; readonly random: Random },
+): Way[] {
+  return addresses.map(({ host, port }) => ({ resolver: new Resolver({ name: host, ...context }), port }))
 }
 
 /** `name:port` of a way. */

@@ -2,6 +2,7 @@
  * The client's end of the safe tunnel, kept up for ever: one connection that carries every application's link to every
  * board, and a session that goes on over the next when it breaks.
  */
+
 import type { Channel } from "../../observe/events.ts"
 import type { Observer } from "../../observe/observer.ts"
 import type { Address } from "../address.ts"
@@ -9,13 +10,12 @@ import { Backoff, RETRY } from "../backoff.ts"
 import { CarriedLink, type LinkCarrier, type Replay } from "../carried-link.ts"
 import type { Clock, Timer } from "../clock.ts"
 import type { CloseReason } from "../link.ts"
-import { MuxConnection, type MuxMeasures, type Notice } from "../mux-connection.ts"
+import { MuxConnection, type Notice } from "../mux-connection.ts"
 import type { Random } from "../random.ts"
-import { Resolver } from "../resolver.ts"
 import type { TcpOwner } from "../tcp-port.ts"
 import { type ClientKey, type GreetingOutcome, greet } from "./greeting.ts"
 import { type MachineSenses, systemSenses, watchMachine } from "./machine-watch.ts"
-import { type Reached, reach, type Way, wayName } from "./reach.ts"
+import { type Reached, reach, type Way, wayName, waysTo } from "./reach.ts"
 import type { SecurePort } from "./tls-port.ts"
 import { TUNNEL_MAX_AGE_MS, TUNNEL_PING_MS } from "./tunnel-session.ts"
 
@@ -74,16 +74,11 @@ export class TunnelCarrier implements LinkCarrier {
   #session: Session | undefined
   #nextId = 1
   #startedAt: number
-  /** How often a session went on over another connection. */
-  reconnects = 0
 
   constructor(options: TunnelDialOptions) {
     this.#options = options
     const { random, clock, observer, addresses } = options
-    this.#ways = addresses.map(({ host, port }) => ({
-      resolver: new Resolver({ name: host, clock, observer, random }),
-      port,
-    }))
+    this.#ways = waysTo(addresses, { clock, observer, random })
     this.#backoff = new Backoff({ ...RETRY, random })
     this.#soonBackoff = new Backoff({ ...RETRY, capMs: SOON_CAP_MS, random })
     this.#startedAt = clock.now()
@@ -93,11 +88,6 @@ export class TunnelCarrier implements LinkCarrier {
 
   get target(): string {
     return this.#options.name
-  }
-
-  /** What is known of the way to the server; undefined before the first session. */
-  get measures(): MuxMeasures | undefined {
-    return this.#session?.mux.measures
   }
 
   /** A dial to one service of one of the server's boards, by its name there; empty: the first that this key may use. */
@@ -220,8 +210,7 @@ export class TunnelCarrier implements LinkCarrier {
     this.#backoff.reset()
     const resumed = welcome.resumed && this.#session?.id === welcome.session
     const again = this.#session !== undefined
-    if (resumed) this.reconnects++
-    else this.#renew(welcome.session, port)
+    if (!resumed) this.#renew(welcome.session, port)
     const afterMs = clock.now() - this.#startedAt
     observer.event({ type: "tunnel-up", target: wayName(way), name: welcome.name, resumed, afterMs })
     // A session that goes on first says which flows it still has.

@@ -7,7 +7,7 @@ import type { Channel } from "../../observe/events.ts"
 import type { Observer } from "../../observe/observer.ts"
 import type { RefusalReason } from "../../observe/refusal-reason.ts"
 import { HELLO_MAX_BYTES, type HelloMessage, readHello } from "../../protocol/tunnel-hello.ts"
-import { type Address, unmapHost } from "../address.ts"
+import type { Address } from "../address.ts"
 import type { AllowList } from "../allow.ts"
 import { type Clock, every, type Timer } from "../clock.ts"
 import type { Link } from "../link.ts"
@@ -99,11 +99,6 @@ export class TunnelServer {
     return this.#admission.size
   }
 
-  /** Tells every session some news. */
-  notify(notice: Notice): void {
-    for (const session of this.#sessions.values()) session.notify(notice)
-  }
-
   /** Ends the sessions of the keys that are good no more; returns how many. */
   endRevoked(): number {
     const { keys } = this.#options
@@ -122,7 +117,7 @@ export class TunnelServer {
   readonly #handlers: TlsHandlers = {
     onOpen: (key, peer, abort) => {
       const { clock } = this.#options
-      const host = unmapHost(peer.host)
+      const { host } = peer
       const { allow } = this.#options.settings()
       if (allow && !allow.allows(host)) {
         this.#refused("not-allowed", host)
@@ -183,7 +178,7 @@ export class TunnelServer {
 
   #judge(key: object, port: SecurePort, message: HelloMessage): TcpOwner | undefined {
     const { keys, clock } = this.#options
-    const host = unmapHost(port.peer.host)
+    const { host } = port.peer
     const verdict = judgeClient(message, port.exporter, keys)
     const isFalse = !verdict.ok && (verdict.reason === "wrong-proof" || verdict.reason === "interposed")
     const isReplay = isFalse && this.#proofs.has(message.proof)
