@@ -1,10 +1,12 @@
 /** A client of the older protocol while it has the computer: its requests to the devices, and their runs to it. */
+
 import { encodeJsonLine } from "../protocol/json-lines.ts"
 import type { Backend } from "./backend.ts"
 import type { ClientConnection } from "./client-connection.ts"
 import { carrierOf } from "./entity-path.ts"
 import type { ProxyEvent } from "./events.ts"
 import { REQUEST_TIMEOUT_MS } from "./greet-device.ts"
+import { HeldBackends } from "./held-backends.ts"
 import type { JsonDeviceReply } from "./json-device-link.ts"
 import { type JsonEnvelope, jsonError, jsonLine, jsonReply } from "./json-lines.ts"
 import { JsonRunFilter } from "./json-run-filter.ts"
@@ -45,7 +47,7 @@ export function mergedEntities(backends: readonly Backend[]): Record<string, unk
 export class JsonSession {
   readonly #options: JsonSessionOptions
   readonly #filter: JsonRunFilter
-  readonly #held = new Set<Backend>()
+  readonly #held: HeldBackends
   /** Runs that have been asked for and not been answered. */
   #starting = 0
   #early: Uint8Array[] = []
@@ -56,6 +58,7 @@ export class JsonSession {
 
   constructor(options: JsonSessionOptions) {
     this.#options = options
+    this.#held = new HeldBackends(options)
     this.#filter = new JsonRunFilter(options.newRunId)
   }
 
@@ -105,39 +108,24 @@ export class JsonSession {
       this.#early.push(line)
       this.#earlyBytes += line.length
     } else client.gatherRaw(line)
-    if (client.backlog + this.#earlyBytes > bufferBytes() && !this.#held.has(backend) && backend.pause()) {
-      this.#held.add(backend)
-      this.#options.onEvent({
-        type: "held-back",
-        client: client.name,
-        bytes: client.backlog,
-        device: backend.name,
-      })
-    }
+    if (client.backlog + this.#earlyBytes > bufferBytes()) this.#held.hold(backend)
     if (envelope.type === "run_state_change") this.#state(backend, envelope)
     return true
   }
 
   /** A device is gone: if it was held back it is not any more. */
   withdrawn(backend: Backend): void {
-    this.#held.delete(backend)
+    this.#held.forget(backend)
   }
 
   /** The client has read some: devices that were held back go on. */
   progress(): void {
-    if (
-      this.#held.size === 0 ||
-      this.#options.client.backlog + this.#earlyBytes > Math.max(0, this.#options.bufferBytes() / 2)
-    )
-      return
-    for (const backend of this.#held) backend.resume()
-    this.#held.clear()
+    this.#held.progress(this.#options.client.backlog + this.#earlyBytes)
   }
 
   /** The client is gone: `done` once the devices have stopped its runs. */
   close(done: () => void): void {
-    for (const backend of this.#held) backend.resume()
-    this.#held.clear()
+    this.#held.release()
     const backends = this.#options.backends()
     if (!this.busy || backends.length === 0) {
       done()

@@ -1,9 +1,11 @@
 /** The runs of the client that has the computer: what devices send of them goes to it, in order, and what is lost is told. */
+
 import type { Backend } from "./backend.ts"
 import type { ClientConnection } from "./client-connection.ts"
 import { carrierOf } from "./entity-path.ts"
 import { encodeError, type V1Message } from "./envelope.ts"
 import type { ProxyEvent } from "./events.ts"
+import { HeldBackends } from "./held-backends.ts"
 import { decodePayload } from "./payload.ts"
 import { RunState, RunStateChangeMessageSchema, type StartRunCommand } from "./proto/lucidac_pb.ts"
 import { peekRunData } from "./run-header.ts"
@@ -45,10 +47,11 @@ export class RunDesk {
   readonly #early = new Map<string, Uint8Array[]>()
   #earlyBytes = 0
   #reportedAt = Number.NEGATIVE_INFINITY
-  #held = new Set<Backend>()
+  readonly #held: HeldBackends
 
   constructor(options: RunDeskOptions) {
     this.#options = options
+    this.#held = new HeldBackends(options)
   }
 
   /** A run is under way. */
@@ -117,7 +120,7 @@ export class RunDesk {
         watch.lost({ backend: index, carrier, cause: "full", count: 1 }, this.#options.now())
         return true
       }
-      this.#holdBack(backend)
+      this.#held.hold(backend)
     }
     this.#forward(watch, message.body)
     return true
@@ -167,7 +170,7 @@ export class RunDesk {
 
   /** A device is gone in the middle of runs. */
   withdrawn({ index, backend }: Placed): void {
-    this.#held.delete(backend)
+    this.#held.forget(backend)
     for (const watch of this.#current()) {
       if (watch.withdrawn(index) === "over") this.#over(watch, `over without ${backend.name}`)
     }
@@ -175,9 +178,7 @@ export class RunDesk {
 
   /** The client has read some: devices that were held back go on. */
   progress(): void {
-    if (this.#held.size === 0 || this.#waiting > Math.max(0, this.#options.bufferBytes() / 2)) return
-    for (const backend of this.#held) backend.resume()
-    this.#held.clear()
+    this.#held.progress(this.#waiting)
   }
 
   /** Several times a second: losses to tell, runs that are overdue. `nameOf` names devices. */
@@ -189,7 +190,7 @@ export class RunDesk {
     for (const watch of this.#current()) {
       const { deadline } = watch
       // A device that is held back cannot say that it has finished.
-      if (deadline === undefined || now < deadline || this.#held.size > 0) continue
+      if (deadline === undefined || now < deadline || this.#held.any) continue
       const { pending } = watch
       const who = pending.map(nameOf).join(", ")
       const text = `Run ${watch.id} did not end in time: no DONE from ${who}; it is being stopped`
@@ -203,8 +204,7 @@ export class RunDesk {
   /** The client is gone; true if a run was under way. */
   close(): boolean {
     const busy = this.busy
-    for (const backend of this.#held) backend.resume()
-    this.#held.clear()
+    this.#held.release()
     for (const watch of this.#current()) {
       watch.end()
       this.#over(watch, "left by its client")
@@ -226,7 +226,7 @@ export class RunDesk {
 
   /** Forwards what is no sample, and so has more room: a device that fills that too loses it. */
   #mustForward(backend: Backend, watch: RunWatch | undefined, body: Uint8Array): void {
-    if (this.#full(body.length)) this.#holdBack(backend)
+    if (this.#full(body.length)) this.#held.hold(backend)
     if (this.#full(body.length - RESERVE_BYTES)) {
       const { client, onEvent } = this.#options
       onEvent({ type: "dropped", client: client.name, device: backend.name })
@@ -242,13 +242,6 @@ export class RunDesk {
     }
     early.push(body.slice())
     this.#earlyBytes += body.length
-  }
-
-  #holdBack(backend: Backend): void {
-    if (this.#held.has(backend) || !backend.pause()) return
-    this.#held.add(backend)
-    const { client, onEvent } = this.#options
-    onEvent({ type: "held-back", client: client.name, bytes: client.backlog, device: backend.name })
   }
 
   #report(watch: RunWatch, atOnce: boolean): void {
