@@ -97,6 +97,15 @@ describe("spalloc machine", () => {
     expect(stdout).toContain("4 of 17 boards in use by 2 jobs\ndead or out of service: (2, 1, 2)\n")
   })
 
+  test("gives the records as JSON: of all machines, or of one with the jobs on it", async () => {
+    const { options } = await withJobs()
+    const all = await runCli(spallocMachineCommand, "--json", ...options)
+    const lab = { name: "lab", width: 3, height: 2, dead_boards: [[2, 1, 2]], dead_links: [[0, 1, 0, 2]] }
+    expect(JSON.parse(all.stdout)).toMatchObject([lab])
+    const one = await runCli(spallocMachineCommand, "lab", "--json", ...options)
+    expect(JSON.parse(one.stdout)).toMatchObject({ machine: lab, jobs: [{ job_id: 1 }, { job_id: 2 }] })
+  })
+
   test("says which machines there are instead of one that there is not", async () => {
     const { options } = await withJobs()
     const { exit, stderr } = await runCli(spallocMachineCommand, "lob", ...options)
@@ -116,6 +125,20 @@ describe("spalloc where-is", () => {
     const { exit, stdout } = await runCli(spallocWhereIsCommand, ...place, ...options)
     expect(exit).toBe(0)
     expect(stdout).toContain(expected)
+  })
+
+  test("gives the record as JSON", async () => {
+    const { options } = await withJobs()
+    const { stdout } = await runCli(spallocWhereIsCommand, "chip", "lab", "9", "5", "--json", ...options)
+    expect(JSON.parse(stdout)).toEqual({
+      machine: "lab",
+      logical: [0, 0, 1],
+      physical: [0, 0, 1],
+      chip: [9, 5],
+      board_chip: [1, 1],
+      job_id: 1,
+      job_chip: [9, 5],
+    })
   })
 
   test("says what it takes", async () => {

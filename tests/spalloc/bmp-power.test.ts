@@ -190,6 +190,25 @@ describe("power work", () => {
     ])
   })
 
+  test("stops the links that leave the job after the last power-on, which has started them again", async () => {
+    const bmp = await ScriptedBmp.open()
+    bmp.broken.add("3:1")
+    bmp.fate = ({ command }) => {
+      if (command === Command.POWER) bmp.stops.clear()
+      if (command === Command.POWER && bmp.count(Command.POWER) === 3) bmp.broken.clear()
+      return "answer"
+    }
+    const isolate = [0, 3].flatMap((board) => [0, 1, 2, 3, 4, 5].map((link) => ({ board, link })))
+    const { run } = start()
+    expect(await run(work(bmp.name, { isolate }))).toEqual({ kind: "done" })
+    expect(bmp.count(Command.POWER)).toBe(3)
+    expect([...bmp.stops.values()]).toEqual(isolate.map(() => 1))
+    // A job that is switched on again has to be cut off again.
+    expect(await run(work(bmp.name, { isolate }))).toEqual({ kind: "done" })
+    expect(bmp.count(Command.POWER)).toBe(4)
+    expect([...bmp.stops.values()]).toEqual(isolate.map(() => 1))
+  })
+
   test("gives boards up whose FPGAs do not come up in three rounds, and blames only them", async () => {
     const bmp = await ScriptedBmp.open()
     bmp.broken.add("3:2")
