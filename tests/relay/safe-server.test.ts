@@ -1,7 +1,9 @@
 import { afterEach, expect, mock, spyOn, test } from "bun:test"
 import { freePorts } from "../../scripts/lib/free-port.ts"
 import { testSettings } from "../support/chain.ts"
+import { RawTls } from "../support/raw-tls.ts"
 import { SafeChain } from "../support/safe-chain.ts"
+import { until } from "../support/until.ts"
 
 afterEach(() => mock.restore())
 
@@ -22,4 +24,28 @@ test("an old port that is taken is told of without options that the server has n
   await expect(start).rejects.toThrow(`port ${port} on 127.0.0.1 is already in use by another program`)
   await expect(start).rejects.toThrow(/or leave out --legacy$/)
   taken.stop()
+})
+
+test("the tunnel lets in only whom the configuration allows, and a new configuration changes whom", async () => {
+  await using chain = await SafeChain.start({ config: { allow: ["192.0.2.0/24"] } })
+  const { server } = chain
+  const key = chain.key("alice")
+  const outcome = (): Promise<string> =>
+    RawTls.member(server.port, key).then(
+      (one) => {
+        one[Symbol.dispose]()
+        return "let in"
+      },
+      (error: Error) => error.message,
+    )
+  const shutOut = "closed before the handshake was done"
+  expect(await outcome()).toBe(shutOut)
+  await until(() => server.tunnel.refusals.size > 0, "the count")
+  expect(Object.fromEntries(server.tunnel.refusals)).toEqual({ "not-allowed": 1 })
+  server.reconfigure({ ...server.config, allow: ["192.0.2.0/24", "127.0.0.0/8"] })
+  expect(await outcome()).toBe("let in")
+  server.reconfigure({ ...server.config, allow: ["192.0.2.0/24"] })
+  expect(await outcome()).toBe(shutOut)
+  server.reconfigure({ ...server.config, allow: [] })
+  expect(await outcome()).toBe("let in")
 })

@@ -54,13 +54,13 @@ export class EchoTunnel {
   readonly port: number
   #clients: TunnelCarrier[] = []
 
-  constructor(options: { resumeMs?: number; limits?: AdmissionLimits; allow?: AllowList } = {}) {
+  constructor(options: { resumeMs?: number; limits?: AdmissionLimits; allow?: AllowList; clock?: Clock } = {}) {
     this.server = new TunnelServer({
       settings: () => ({
         ...{ name: "pi", allow: options.allow, sessionsPerKey: 4, resumeMs: options.resumeMs ?? 60_000 },
       }),
       keys: this.keys,
-      clock: systemClock,
+      clock: options.clock ?? systemClock,
       observer: this.observer,
       newId: () => randomBytes(16).toString("hex"),
       onLink: (link, channel, board) => {

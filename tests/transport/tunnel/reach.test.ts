@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, test } from "bun:test"
+import type { AddressInfo } from "node:net"
+import tls from "node:tls"
 import type { Address } from "../../../src/transport/address.ts"
 import { type Clock, systemClock } from "../../../src/transport/clock.ts"
 import { seededRandom } from "../../../src/transport/random.ts"
@@ -172,5 +174,37 @@ describe("connectTls", () => {
     clock.advance(5_000)
     expect(await result).toMatchObject({ ok: false, code: "ETIMEDOUT" })
     await until(() => silent.open === 0, "its end")
+  })
+
+  test("refuses a server that speaks TLS 1.2 only, and says so", async () => {
+    const { promise: listening, resolve } = Promise.withResolvers<void>()
+    const handshakes: string[] = []
+    const old = tls.createServer({ ...makeCertificate(), maxVersion: "TLSv1.2" }, () => handshakes.push("done"))
+    old.on("tlsClientError", () => handshakes.push("refused"))
+    old.listen(0, "127.0.0.1", resolve)
+    toFree.push(() => old.close())
+    await listening
+    const { port } = old.address() as AddressInfo
+    const owners: unknown[] = []
+    const ownerOf = (one: unknown) => {
+      owners.push(one)
+      return DEAF
+    }
+    const result = await connectTls({
+      address: { host: "127.0.0.1", port },
+      timeoutMs: 5_000,
+      clock: systemClock,
+      ownerOf,
+    })
+    expect(result).toEqual({
+      ok: false,
+      code: "ETLS",
+      detail: `what listens at 127.0.0.1:${port} is no spinnaker-relay server: it does not speak TLS 1.3`,
+      ownNetwork: false,
+    })
+    expect(owners).toEqual([])
+    // Not done first and given up then.
+    await until(() => handshakes.length > 0, "the end of the handshake")
+    expect(handshakes).toEqual(["refused"])
   })
 })
