@@ -104,7 +104,7 @@ export const spallocDestroyCommand: Command = {
   name: "spalloc destroy",
   positionals: "<job> [reason]",
   summary: "End a job of a spalloc server",
-  options: SERVER_OPTIONS,
+  options: [...SERVER_OPTIONS, JSON_OPTION],
   examples: ['spinnaker-relay spalloc destroy 24 "the rack is needed"'],
   run: (parsed, io) =>
     show(parsed, io, async (client) => {
@@ -114,7 +114,7 @@ export const spallocDestroyCommand: Command = {
       if (state === JobState.UNKNOWN) throw new CliError(`The server knows no job ${job}: "spalloc ps" lists them.`)
       if (state === JobState.DESTROYED) throw new CliError(`Job ${job} has ended already.`)
       await client.call("destroy_job", [job, reason])
-      return `Job ${job} is destroyed.\n`
+      return parsed.flag("json") ? json({ job_id: job, destroyed: true }) : `Job ${job} is destroyed.\n`
     }),
 }
 

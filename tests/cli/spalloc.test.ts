@@ -161,6 +161,13 @@ describe("spalloc destroy", () => {
     expect((await runCli(spallocDestroyCommand, "1", ...options)).stderr).toContain("Job 1 has ended already.")
     expect((await runCli(spallocDestroyCommand, "7", ...options)).stderr).toContain("The server knows no job 7")
   })
+
+  test("says so as JSON too", async () => {
+    const { options, client } = await withJobs()
+    const { stdout } = await runCli(spallocDestroyCommand, "1", "--json", ...options)
+    expect(JSON.parse(stdout)).toEqual({ job_id: 1, destroyed: true })
+    expect(await client.ask("get_job_state", [1])).toMatchObject({ return: { state: 4 } })
+  })
 })
 
 describe("the tools say in one line", () => {
