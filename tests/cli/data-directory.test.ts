@@ -22,3 +22,10 @@ test("on Windows a server is asked by a pipe of its own for each folder", () => 
   expect(pipe("/A")).toBe(pipe("/a"))
   expect(pipe("/b")).not.toBe(pipe("/a"))
 })
+
+test("on Windows the folder is in %LOCALAPPDATA%, which does not wander with the user's profile", () => {
+  const LOCALAPPDATA = "C:\\Users\\pi\\AppData\\Local"
+  const env = { LOCALAPPDATA, APPDATA: "C:\\Users\\pi\\AppData\\Roaming", HOME: "C:\\Users\\pi" }
+  expect(dataDirectory(parsed(), io(env), "win32").path).toBe(`${LOCALAPPDATA}\\spinnaker-relay`)
+  expect(() => dataDirectory(parsed(), io({ HOME: "C:\\Users\\pi" }), "win32")).toThrow("name a folder with --data DIR")
+})

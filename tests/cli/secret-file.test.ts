@@ -1,9 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { afterAll, afterEach, beforeAll, describe, expect, mock, spyOn, test } from "bun:test"
+import * as fs from "node:fs"
 import {
   chmodSync,
   chownSync,
+  closeSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -136,4 +139,44 @@ test.each([
 ])("%s is %s to a shell", (path, quoted) => {
   expect(shellQuoted(path)).toBe(quoted)
   expect(Bun.spawnSync(["sh", "-c", `printf %s ${quoted}`]).stdout.toString()).toBe(path)
+})
+
+describe("a save that ends halfway", () => {
+  afterEach(() => mock.restore())
+
+  test.each(["writeFileSync", "fsyncSync", "renameSync"] as const)(
+    "in %s leaves the old file whole, and no draft beside it",
+    (step) => {
+      const directory = folder()
+      const file = join(directory, "keys.json")
+      const store = new SecretFile(file, "linux")
+      store.save("the old keys")
+      const full = Object.assign(new Error("no space left"), { code: "ENOSPC" })
+      const write = fs.writeFileSync
+      spyOn(fs, step).mockImplementation((to: unknown, text?: unknown) => {
+        // Half of it has come to the disk.
+        if (step === "writeFileSync") write(to as number, String(text).slice(0, 4))
+        throw full
+      })
+      expect(refusal(() => store.save("the new keys"))).toContain("the disk is full")
+      mock.restore()
+      expect(store.load()).toBe("the old keys")
+      expect(readdirSync(directory)).toEqual(["keys.json"])
+    },
+  )
+
+  // Windows replaces no file that somebody has open.
+  test.skipIf(process.platform === "win32")(
+    "is seen by nobody: a save replaces the file, and who has the old one open reads it whole",
+    () => {
+      const file = join(folder(), "keys.json")
+      const store = new SecretFile(file, "linux")
+      store.save("the old keys")
+      const reader = openSync(file, "r")
+      store.save("new")
+      expect(readFileSync(reader, "utf8")).toBe("the old keys")
+      closeSync(reader)
+      expect(store.load()).toBe("new")
+    },
+  )
 })

@@ -230,6 +230,27 @@ describe("the owner", () => {
     },
   )
 
+  // Windows has no SIGHUP.
+  test.skipIf(underWine() || process.platform === "win32")("has the configuration read again by a SIGHUP", async () => {
+    const { serverProcess } = world
+    const config = join(world.folder, "boards.toml")
+    const names = async () => (await world.status()).boards.map(({ name }) => name)
+    await Bun.write(
+      config,
+      boards({ "board-a": world.board, "board-h": { ...world.board, scp: { ...world.board.scp, host: "127.0.0.9" } } }),
+    )
+    process.kill(serverProcess.pid, "SIGHUP")
+    await serverProcess.waitForLine(/board-h/)
+    expect(await names()).toEqual(["board-a", "board-h"])
+    await Bun.write(config, "nonsense = 1\n")
+    process.kill(serverProcess.pid, "SIGHUP")
+    await serverProcess.waitForLine(/boards\.toml:1:1: unknown key "nonsense"/)
+    expect(await names()).toEqual(["board-a", "board-h"])
+    await Bun.write(config, boards({ "board-a": world.board }))
+    expect((await run(["reload", ...world.server])).code).toBe(0)
+    expect(await names()).toEqual(["board-a"])
+  })
+
   test("kicks a user, who is told so and comes back", async () => {
     const ports = await localPorts()
     await using client = await world.client("laptop", ports)

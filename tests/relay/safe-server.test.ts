@@ -1,8 +1,11 @@
-import { afterEach, expect, mock, spyOn, test } from "bun:test"
+import { afterEach, describe, expect, mock, spyOn, test } from "bun:test"
 import { freePorts } from "../../scripts/lib/free-port.ts"
+import { decodeScpReply } from "../../src/protocol/scp.ts"
+import { Application } from "../support/application.ts"
 import { testSettings } from "../support/chain.ts"
 import { RawTls } from "../support/raw-tls.ts"
 import { SafeChain } from "../support/safe-chain.ts"
+import { verRequest } from "../support/scp-requests.ts"
 import { until } from "../support/until.ts"
 
 afterEach(() => mock.restore())
@@ -48,4 +51,47 @@ test("the tunnel lets in only whom the configuration allows, and a new configura
   expect(await outcome()).toBe(shutOut)
   server.reconfigure({ ...server.config, allow: [] })
   expect(await outcome()).toBe("let in")
+})
+
+describe("the old ports", () => {
+  /** Ports that a server may use, and whether each is bound for UDP and TCP. */
+  async function start(asked: boolean) {
+    const [scpTunnelPort, bootTunnelPort] = (await freePorts(2)) as [number, number]
+    const old = testSettings({ scpTunnelPort, bootTunnelPort, bootListener: false })
+    const chain = await SafeChain.start({ usual: old, ...(asked && { legacy: old }) })
+    const taken: string[] = []
+    for (const port of [scpTunnelPort, bootTunnelPort]) {
+      const hostname = "127.0.0.1"
+      try {
+        Bun.listen({ hostname, port, socket: { data() {} } }).stop(true)
+      } catch {
+        taken.push("TCP")
+      }
+      try {
+        const socket = await Bun.udpSocket({ hostname, port })
+        socket.close()
+      } catch {
+        taken.push("UDP")
+      }
+    }
+    return { chain, taken, scpTunnelPort }
+  }
+
+  test("stay shut unless they are asked for: a server opens the tunnel only", async () => {
+    const { chain, taken } = await start(false)
+    await using _ = chain
+    expect([taken, chain.server.legacy]).toEqual([[], []])
+  })
+
+  test("that are asked for lead to the board, both ways, beside the tunnel", async () => {
+    const { chain, taken, scpTunnelPort } = await start(true)
+    await using _ = chain
+    expect(taken).toEqual(["TCP", "UDP", "TCP", "UDP"])
+    const { client } = await chain.client(chain.key("alice"))
+    for (const [sequence, port] of [scpTunnelPort, client.ports.scp].entries()) {
+      using program = await Application.open(port)
+      program.send(verRequest(sequence))
+      expect(decodeScpReply((await program.next())!)?.sequence).toBe(sequence)
+    }
+  })
 })
