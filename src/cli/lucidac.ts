@@ -156,7 +156,8 @@ function lucidacLog(parsed: Parsed, io: CommandIo): Log {
   return logFrom(louder, io)
 }
 
-function settingsFrom(parsed: Parsed) {
+/** What the command line says of the proxy itself; throws a UsageError. */
+export function settingsFrom(parsed: Parsed) {
   const host = /^\[(.*)\]$/.exec(parsed.value("listen") ?? "")?.[1] ?? parsed.value("listen") ?? ""
   if (isIP(host) === 0) throw new UsageError(`--listen ${JSON.stringify(host)}: expected an IP address of this machine`)
   const seconds = { min: 0.1, max: MAX_SECONDS }

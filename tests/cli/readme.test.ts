@@ -62,6 +62,24 @@ describe("the README's list of commands", () => {
     expect(readmeSection(title)).toContain(`spinnaker-relay ${name}`)
   })
 
+  test("lucidac's section tells of each of its flags, its value and its default, and of no other", () => {
+    const lines = readmeSection(SECTIONS.lucidac).split("\n")
+    const rows = lines.filter((line) => /^\| `--?\w/.test(line)).map((line) => line.replaceAll("\\|", "/"))
+    const { options } = commands.find(({ name }) => name === "lucidac")!
+    const missing = options.filter(({ name, short, value, default: usual }) => {
+      const flag = new RegExp(
+        `\`${short ? `-${short}\`, \`` : ""}--${name}${value ? `(?: ${value.replaceAll("|", "/")})` : ""}\``,
+      )
+      const row = rows.find((each) => flag.test(each.split(" | ")[0]!))
+      if (LOG_OPTIONS.some((shared) => shared.name === name))
+        return !rows.at(-1)!.includes(short ? `\`-${short}\`` : `--${name}`)
+      return row === undefined || (usual !== undefined && row.split(" | ")[1]!.replaceAll("`", "") !== usual)
+    })
+    expect(missing.map(({ name }) => `--${name}`)).toEqual([])
+    const told = rows.flatMap((row) => [...row.split(" | ")[0]!.matchAll(/--([a-z][a-z-]+)/g)].map(([, name]) => name!))
+    expect(told.filter((name) => !options.some((option) => option.name === name))).toEqual([])
+  })
+
   test("says what is shared", () => {
     for (const name of SHARED) expect(readmeSection(LIST).split("```")[0]).toContain(`--${name}`)
   })

@@ -88,3 +88,26 @@ test("a list is checked without a device", async () => {
   expect(await child.exited).toBe(0)
   expect(said(child)).toContain("carrier 10.0.0.1:5732 0/1\ncarrier [2001:db8::1]:6000 0/2\n")
 })
+
+test("a client of the older generation runs on an older device through the proxy, and gets its samples and DONE", async () => {
+  await using fakes = await startFakes("--json")
+  await using proxy = await startProxy(fakes.devices)
+  const client = await RawPeer.connect(proxy.port)
+  const told = () => JSON.parse(`[${client.received.toString().trim().split("\n").filter(Boolean).join(",")}]`)
+  const ask = (id: string, type: string, msg: object) =>
+    client.send(Buffer.from(`${JSON.stringify({ id, type, msg })}\n`))
+  ask("1", "get_entities", {})
+  await until(() => told().length > 0, "the entities")
+  expect(told()[0]).toMatchObject({ id: "1", type: "get_entities", code: 0 })
+  expect(Object.keys(told()[0].msg.entities)).toEqual(["04-E9-E5-00-00-01"])
+  const daq = { num_channels: 2, sample_rate: 1_000, sample_op: true }
+  ask("2", "start_run", { id: RUN, config: { ic_time_us: 100, op_time_ms: 50 }, daq_config: daq })
+  const done = () =>
+    told().some(
+      ({ type, msg }: { type: string; msg: { new?: string } }) => type === "run_state_change" && msg.new === "DONE",
+    )
+  await until(done, "the end of the run")
+  const data = told().filter(({ type }: { type: string }) => type === "run_data")
+  expect(data.length).toBeGreaterThan(0)
+  expect(data.every(({ msg }: { msg: { id: string } }) => msg.id === RUN)).toBe(true)
+})
