@@ -2,7 +2,7 @@
  * The BMP of leased boards: it could switch off a board under its user. So while anybody has one of the server's
  * boards, the BMP is for those who have one.
  */
-import type { Observer } from "../observe/observer.ts"
+import type { Drops, Observer } from "../observe/observer.ts"
 import type { Clock } from "../transport/clock.ts"
 import type { Link } from "../transport/link.ts"
 import type { Flow, Stage } from "./flow.ts"
@@ -20,6 +20,19 @@ export interface LeasedBmpOptions {
   readonly tellHost: TellHost
 }
 
+class LeasedBmpLink extends StageLink {
+  readonly #admits: () => boolean
+
+  constructor(inner: Link, drops: Drops, admits: () => boolean) {
+    super(inner, drops)
+    this.#admits = admits
+  }
+
+  protected override outward(datagram: Uint8Array): void {
+    if (this.#admits()) this.inner.send(datagram)
+  }
+}
+
 /** The stage for flows to a BMP; asking it for something holds no board. */
 export function leasedBmp({ name, leases, clock, observer, tellHost }: LeasedBmpOptions): Stage {
   const teller = new LeaseTeller(name, clock, tellHost)
@@ -30,10 +43,5 @@ export function leasedBmp({ name, leases, clock, observer, tellHost }: LeasedBmp
     teller.heldBack(flow, news)
     return false
   }
-  return (link: Link, flow: Flow) =>
-    new (class extends StageLink {
-      protected override outward(datagram: Uint8Array): void {
-        if (admits(flow)) super.outward(datagram)
-      }
-    })(link, observer)
+  return (link, flow) => new LeasedBmpLink(link, observer, () => admits(flow))
 }

@@ -3,8 +3,9 @@
  * puts the addresses in that the client gave those boards here: in INFO replies, and in whatever is read of sv.ip_addr.
  */
 
-import type { Observer } from "../observe/observer.ts"
+import type { Drops, Observer } from "../observe/observer.ts"
 import { Command, Result, SCP_DATA_OFFSET, SCP_OFFSET, SCP_REPLY_BODY_OFFSET } from "../protocol/scp.ts"
+import type { Link } from "../transport/link.ts"
 import type { Stage } from "./flow.ts"
 import { StageLink } from "./stage-link.ts"
 
@@ -95,41 +96,55 @@ export function translateReply(
   return copy
 }
 
+/** What the stage's links share. */
+interface Rewriting {
+  readonly map: AddressMap
+  readonly unknown: (address: string) => void
+}
+
+class RewritingLink extends StageLink {
+  readonly #outstanding = new Map<number, readonly Piece[]>()
+  readonly #rewriting: Rewriting
+
+  constructor(inner: Link, drops: Drops, rewriting: Rewriting) {
+    super(inner, drops)
+    this.#rewriting = rewriting
+  }
+
+  protected override outward(datagram: Uint8Array): void {
+    if (this.#rewriting.map.size > 0 && datagram.length >= SCP_DATA_OFFSET) this.#remember(datagram)
+    this.inner.send(datagram)
+  }
+
+  protected override inward(datagram: Uint8Array): void {
+    this.deliver(this.#outstanding.size > 0 ? this.#translated(datagram) : datagram)
+  }
+
+  #remember(request: Uint8Array): void {
+    const sequence = sequenceOf(request)
+    const pieces = addressPieces(request)
+    this.#outstanding.delete(sequence)
+    if (!pieces) return
+    if (this.#outstanding.size >= MAX_OUTSTANDING)
+      for (const oldest of this.#outstanding.keys()) {
+        this.#outstanding.delete(oldest)
+        break
+      }
+    this.#outstanding.set(sequence, pieces)
+  }
+
+  #translated(reply: Uint8Array): Uint8Array {
+    if (reply.length < SCP_REPLY_BODY_OFFSET) return reply
+    const pieces = this.#outstanding.get(sequenceOf(reply))
+    if (!pieces || (reply[SCP_OFFSET]! | (reply[SCP_OFFSET + 1]! << 8)) !== Result.OK) return reply
+    return translateReply(reply, pieces, this.#rewriting.map, this.#rewriting.unknown)
+  }
+}
+
 /** The stage; `unknown` hears of boards that have no address here. Does nothing while the map is empty. */
 export function rewriteAddresses(map: AddressMap, observer: Observer, unknown: (address: string) => void): Stage {
-  return (link) => {
-    const outstanding = new Map<number, readonly Piece[]>()
-    return new (class extends StageLink {
-      protected override outward(datagram: Uint8Array): void {
-        if (map.size > 0 && datagram.length >= SCP_DATA_OFFSET) this.#remember(datagram)
-        super.outward(datagram)
-      }
-
-      protected override inward(datagram: Uint8Array): void {
-        super.inward(outstanding.size > 0 ? this.#translated(datagram) : datagram)
-      }
-
-      #remember(request: Uint8Array): void {
-        const sequence = sequenceOf(request)
-        const pieces = addressPieces(request)
-        outstanding.delete(sequence)
-        if (!pieces) return
-        if (outstanding.size >= MAX_OUTSTANDING)
-          for (const oldest of outstanding.keys()) {
-            outstanding.delete(oldest)
-            break
-          }
-        outstanding.set(sequence, pieces)
-      }
-
-      #translated(reply: Uint8Array): Uint8Array {
-        if (reply.length < SCP_REPLY_BODY_OFFSET) return reply
-        const pieces = outstanding.get(sequenceOf(reply))
-        if (!pieces || (reply[SCP_OFFSET]! | (reply[SCP_OFFSET + 1]! << 8)) !== Result.OK) return reply
-        return translateReply(reply, pieces, map, unknown)
-      }
-    })(link, observer)
-  }
+  const rewriting = { map, unknown }
+  return (link) => new RewritingLink(link, observer, rewriting)
 }
 
 function sequenceOf(datagram: Uint8Array): number {
