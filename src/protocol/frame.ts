@@ -35,6 +35,6 @@ export class FrameDecoder {
 
   /** Calls `emit` with each complete datagram; returns an error once a frame announces more than the limit. */
   push(chunk: Uint8Array, emit: (datagram: Uint8Array) => void): FramingError | undefined {
-    return this.#framer.push(chunk, (frame) => emit(frame.subarray(FRAME_HEADER)))
+    return this.#framer.push(chunk, (bytes, start, end) => emit(bytes.subarray(start + FRAME_HEADER, end)))
   }
 }

@@ -35,10 +35,10 @@ export class Framer {
   }
 
   /**
-   * Takes the next bytes and calls `emit` with each complete frame, header included; a frame is a view that the caller
-   * may keep. After an error every call returns that error.
+   * Takes the next bytes and calls `emit` with each complete frame, header included: the bytes from `start` to `end`,
+   * which the caller may keep views of. After an error every call returns that error.
    */
-  push(chunk: Uint8Array, emit: (frame: Uint8Array) => void): FramingError | undefined {
+  push(chunk: Uint8Array, emit: (bytes: Uint8Array, start: number, end: number) => void): FramingError | undefined {
     if (this.#error) return this.#error
     const bytes = this.#rest.length === 0 ? chunk : concat(this.#rest, chunk)
     this.#rest = NOTHING
@@ -52,7 +52,7 @@ export class Framer {
       }
       const end = offset + headerBytes + length
       if (end > bytes.length) break
-      emit(bytes.subarray(offset, end))
+      emit(bytes, offset, end)
       offset = end
     }
     if (offset < bytes.length) this.#rest = offset === 0 ? bytes : bytes.subarray(offset)

@@ -231,9 +231,9 @@ export class MuxDecoder {
   /** Calls `emit` with each complete frame, until one is bad; after that every call returns the error. */
   push(chunk: Uint8Array, emit: (frame: MuxFrame) => void): MuxError | undefined {
     if (this.#error) return this.#error
-    const framing = this.#framer.push(chunk, (bytes) => {
+    const framing = this.#framer.push(chunk, (bytes, start, end) => {
       if (this.#error) return
-      const frame = decodeFrame(bytes)
+      const frame = decodeFrame(bytes, start, end)
       if (frame.type === "bad") this.#error = { code: "bad-frame", detail: frame.detail }
       else emit(frame)
     })
@@ -242,10 +242,12 @@ export class MuxDecoder {
   }
 }
 
-function decodeFrame(bytes: Uint8Array): MuxFrame | { type: "bad"; detail: string } {
-  const flow = ((bytes[4]! << 24) | (bytes[5]! << 16) | (bytes[6]! << 8) | bytes[7]!) >>> 0
-  const payload = bytes.subarray(MUX_HEADER)
-  switch (bytes[0]) {
+/** The frame that is the bytes from `at` to `end`. */
+function decodeFrame(bytes: Uint8Array, at: number, end: number): MuxFrame | { type: "bad"; detail: string } {
+  const type = bytes[at]!
+  const flow = ((bytes[at + 4]! << 24) | (bytes[at + 5]! << 16) | (bytes[at + 6]! << 8) | bytes[at + 7]!) >>> 0
+  const payload = bytes.subarray(at + MUX_HEADER, end)
+  switch (type) {
     case MuxType.data:
       return { type: "data", flow, datagram: payload }
     case MuxType.open:
@@ -257,13 +259,13 @@ function decodeFrame(bytes: Uint8Array): MuxFrame | { type: "bad"; detail: strin
     case MuxType.ping:
     case MuxType.pong:
       if (payload.length > MUX_MAX_PING) return { type: "bad", detail: `ping of ${payload.length} bytes` }
-      return { type: bytes[0] === MuxType.ping ? "ping" : "pong", payload }
+      return { type: type === MuxType.ping ? "ping" : "pong", payload }
     case MuxType.notice:
       return decodeNotice(payload)
     case MuxType.resumed:
       return { type: "resumed" }
     default:
-      return { type: "unknown", code: bytes[0]! }
+      return { type: "unknown", code: type }
   }
 }
 

@@ -111,11 +111,11 @@ export class CarriedLink extends BaseLink implements TaggedPath {
   }
 
   protected override transmit(datagram: Uint8Array): void {
-    const now = this.context.clock.now()
-    const remembered = this.replay?.sent(datagram, now) ?? false
+    const { clock } = this.context
+    const remembered = this.replay?.sent(datagram, clock.now()) ?? false
     if (this.#route) this.#route(datagram)
     else if (remembered) this.#remembered++
-    else this.#wait(datagram, now)
+    else this.#wait(datagram, clock.now())
   }
 
   #wait(datagram: Uint8Array, now: number): void {

@@ -274,10 +274,12 @@ export class MuxConnection {
         if (!this.#flows.has(id)) this.#options.drops.drop("closed", this.#options.peer)
         else if (datagram.length > MUX_MAX_PAYLOAD) this.#options.drops.drop("oversize", this.#options.peer)
         else {
+          const now = this.#options.clock.now()
           // A client's datagrams want answers; a boot has none, but must not wait 30 s to learn that nobody is there.
-          if (this.#options.onOpen === undefined) this.#heartbeat.expecting(this.#options.clock.now())
+          if (this.#options.onOpen === undefined) this.#heartbeat.expecting(now)
           const frame = encodeData(id, datagram)
-          if (this.#data.length === 0 && this.#outbox.bytes < AHEAD_BYTES) this.#outbox.push(frame, maxAgeMs)
+          if (this.#data.length === 0 && this.#outbox.bytes < AHEAD_BYTES)
+            this.#outbox.push(frame, maxAgeMs, false, now)
           else this.#data.push(id, frame, maxAgeMs)
         }
       },

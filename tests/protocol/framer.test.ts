@@ -20,7 +20,7 @@ function run(chunks: readonly Uint8Array[]) {
   let error: FramingError | undefined
   let pending = 0
   for (const chunk of chunks) {
-    error = framer.push(chunk, (bytes) => frames.push([...bytes])) ?? error
+    error = framer.push(chunk, (bytes, start, end) => frames.push([...bytes.subarray(start, end)])) ?? error
     pending = Math.max(pending, framer.pendingBytes)
   }
   return { framer, frames, error, pending }
@@ -74,7 +74,7 @@ describe("Framer", () => {
     const kept: Uint8Array[] = []
     const pieces = [frame(1, 2).subarray(0, 3), Buffer.concat([frame(1, 2).subarray(3), frame(3).subarray(0, 2)])]
     for (const piece of [...pieces, frame(3).subarray(2), frame(4, 4, 4)])
-      framer.push(piece, (bytes) => kept.push(bytes))
+      framer.push(piece, (bytes, start, end) => kept.push(bytes.subarray(start, end)))
     expect(kept.map((bytes) => [...bytes])).toEqual([[...frame(1, 2)], [...frame(3)], [...frame(4, 4, 4)]])
   })
 })
