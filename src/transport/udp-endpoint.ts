@@ -108,6 +108,8 @@ export class UdpEndpoint implements SocketOwner {
   readonly #queue: DatagramQueue<Receiver>
   readonly #burst: Burst<Receiver>
   readonly #senders = new Map<string, Map<number, UdpLink>>()
+  /** Whose datagram came last: the next is his too, more often than not. */
+  #latest: UdpLink | undefined
   #state: State = "idle"
   #socket: RawSocket | undefined
   #retry: Timer | undefined
@@ -223,7 +225,11 @@ export class UdpEndpoint implements SocketOwner {
 
   onDatagram(datagram: Uint8Array, port: number, host: string): void {
     try {
-      const link = this.#senders.get(host)?.get(port) ?? this.#meet(host, port)
+      let link = this.#latest
+      if (link?.port !== port || link.host !== host) {
+        link = this.#senders.get(host)?.get(port) ?? this.#meet(host, port)
+        this.#latest = link
+      }
       link?.receive(datagram)
     } catch (error) {
       const where = `datagram from ${formatAddress({ host, port })}`
@@ -289,6 +295,7 @@ export class UdpEndpoint implements SocketOwner {
   forget(link: UdpLink): void {
     const ports = this.#senders.get(link.host)
     if (!ports?.delete(link.port)) return
+    if (this.#latest === link) this.#latest = undefined
     this.#burst.flush()
     if (ports.size === 0) this.#senders.delete(link.host)
     if (this.#queue.length > 0) this.#queue.clear("closed", link)
