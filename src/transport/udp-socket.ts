@@ -5,6 +5,7 @@
  * proofs.
  */
 import type { DropReason } from "../observe/observer.ts"
+import { sendDirectly } from "./direct-send.ts"
 import { MAX_DATAGRAM } from "./link.ts"
 
 /** The part of Bun's socket that the relay uses. Host and port are given to unconnected sockets only. */
@@ -66,7 +67,7 @@ export const openSocket: OpenSocket = async ({ host, port, connect, shared, join
   const opened = connect
     ? await Bun.udpSocket<"uint8array">({ ...options, connect: { hostname: connect.host, port: connect.port } })
     : await Bun.udpSocket<"uint8array">(options)
-  return opened as unknown as RawSocket
+  return sendDirectly(opened as unknown as RawSocket, connect !== undefined)
 }
 
 /** Finds with a plain socket that the port is nobody's, then takes it in a way that lets others in beside it. */
@@ -74,7 +75,8 @@ async function openShared(options: Bun.udp.SocketOptions<"uint8array">): Promise
   const probe = await Bun.udpSocket<"uint8array">(options)
   const { port } = probe
   probe.close()
-  return (await Bun.udpSocket<"uint8array">({ ...options, port, flags: REUSE_ADDRESS } as typeof options)) as never
+  const opened = await Bun.udpSocket<"uint8array">({ ...options, port, flags: REUSE_ADDRESS } as typeof options)
+  return sendDirectly(opened as unknown as RawSocket, false)
 }
 
 /**
