@@ -1,8 +1,9 @@
 /**
- * Sends single datagrams by libc's own calls. Bun's `send` goes through sendmmsg and reads the address out of a string
- * each time: 0.9 us more than this for a datagram of 282 bytes, of the 3 us that a relay spends on one, which makes 6 %
- * more requests a second one at a time (measured in alternating runs). Whatever the system refuses goes to Bun's
- * `send`, which knows what to do about it: full buffers, ICMP errors, and what is too long.
+ * Sends single datagrams, and what goes over plain TCP, by libc's own calls. Bun's `send` goes through sendmmsg and
+ * reads the address out of a string each time: 0.9 us more than this for a datagram of 282 bytes, of the 3 us that a
+ * relay spends on one, which makes 6 % more requests a second one at a time; TCP gains 1 % (measured in alternating
+ * runs). Whatever the system refuses goes to Bun's own, which knows what to do about it: full buffers, ICMP errors,
+ * what is too long, and a connection that has ended.
  */
 import { isIPv4 } from "node:net"
 import { openLibc } from "./libc.ts"
@@ -12,8 +13,9 @@ import type { RawSocket } from "./udp-socket.ts"
 const AF_INET = 2
 /** Bytes of a struct sockaddr_in. */
 const SOCKADDR_IN = 16
-/** MSG_DONTWAIT of <sys/socket.h>, Linux. */
+/** MSG_DONTWAIT and MSG_NOSIGNAL of <sys/socket.h>, Linux. */
 const DONT_WAIT = 0x40
+const NO_SIGNAL = 0x4000
 
 /** What is needed of libc: both return the bytes sent, or -1; a number wherever that is exact, so here always. */
 export interface SendCalls {
@@ -44,6 +46,32 @@ export function sendDirectly(socket: RawSocket, connected: boolean, load: () => 
     return new DirectSocket(socket, fd, connected, load())
   } catch {
     return socket
+  }
+}
+
+/** The part of a Bun TCP socket that is needed. */
+export interface ByteSocket {
+  /** Bytes taken, -1 when it is closed. What it does not take now it waits for, and says when there is room. */
+  write(bytes: Uint8Array): number
+  /** The file descriptor, -1 once it is closed. */
+  readonly fd?: number
+}
+
+/** A quicker `write` for `socket`, which must carry its bytes as they are, so no TLS; its own where there is none. */
+export function directWriter(socket: ByteSocket, load: () => SendCalls = loadSendCalls): (bytes: Uint8Array) => number {
+  let calls: SendCalls
+  try {
+    calls = load()
+  } catch {
+    return (bytes) => socket.write(bytes)
+  }
+  return (bytes) => {
+    const { fd = -1 } = socket
+    if (fd < 0) return socket.write(bytes)
+    const taken = Math.max(0, Number(calls.send(fd, bytes, bytes.length, DONT_WAIT | NO_SIGNAL)))
+    if (taken === bytes.length) return taken
+    // It is Bun that says when there is room again, of what it could not write itself.
+    return taken + Math.max(0, socket.write(bytes.subarray(taken)))
   }
 }
 

@@ -3,6 +3,7 @@ import type { TCPSocketListener } from "bun"
 import { type Address, peerHost } from "./address.ts"
 import type { AllowList } from "./allow.ts"
 import { every, type Timer } from "./clock.ts"
+import { directWriter } from "./direct-send.ts"
 import type { Notice } from "./mux-connection.ts"
 import { TcpPeer, type TcpPeerOptions } from "./tcp-peer.ts"
 import { portOf, type TcpOwner, type TcpPort, type TcpState, tcpHandlers } from "./tcp-port.ts"
@@ -50,7 +51,7 @@ export class TcpListener {
         ...tcpHandlers,
         open: (socket) => {
           socket.data = { owner: undefined, over: false }
-          this.#accept(portOf(socket), (owner) => {
+          this.#accept(portOf(socket, directWriter(socket)), (owner) => {
             socket.data.owner = owner
           })
         },

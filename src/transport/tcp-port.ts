@@ -5,6 +5,7 @@
 import type { Socket, TLSOptions } from "bun"
 import { type Address, formatAddress, unmapHost } from "./address.ts"
 import type { Clock } from "./clock.ts"
+import { directWriter } from "./direct-send.ts"
 import { routeError } from "./route.ts"
 
 /** A connected socket. */
@@ -45,8 +46,11 @@ export interface TcpState {
   over: boolean
 }
 
-/** Wraps a Bun socket that is open and sets its options. */
-export function portOf(socket: Socket<TcpState>): PausablePort {
+/** Wraps a Bun socket that is open and sets its options; `write` is its own unless told. */
+export function portOf(
+  socket: Socket<TcpState>,
+  write: (bytes: Uint8Array) => number = (bytes) => socket.write(bytes),
+): PausablePort {
   socket.setNoDelay(true)
   socket.setKeepAlive(true, KEEPALIVE_MS)
   const peer = { host: unmapHost(socket.remoteAddress), port: socket.remotePort }
@@ -54,7 +58,7 @@ export function portOf(socket: Socket<TcpState>): PausablePort {
   const state = socket.data
   return {
     peer,
-    write: (bytes) => (state.over ? 0 : Math.max(0, socket.write(bytes))),
+    write: (bytes) => (state.over ? 0 : Math.max(0, write(bytes))),
     end() {
       state.over = true
       state.owner = undefined
@@ -137,7 +141,7 @@ const NO_NEIGHBOUR_MS = 2_500
  * `noWayTo` tells why there is no way to an address, if there is none.
  */
 export function connectTcp(options: ConnectOptions<PausablePort>): Promise<ConnectResult> {
-  return connect(options, (begin) => ({ open: (socket) => begin(socket, portOf(socket)) }))
+  return connect(options, (begin) => ({ open: (socket) => begin(socket, portOf(socket, directWriter(socket))) }))
 }
 
 /** What a connection attempt needs. */

@@ -1,7 +1,12 @@
 import { describe, expect, test } from "bun:test"
-import { loadSendCalls, type SendCalls, sendDirectly } from "../../src/transport/direct-send.ts"
+import { systemClock } from "../../src/transport/clock.ts"
+import { directWriter, loadSendCalls, type SendCalls, sendDirectly } from "../../src/transport/direct-send.ts"
 import { MAX_DATAGRAM } from "../../src/transport/link.ts"
+import { seededRandom } from "../../src/transport/random.ts"
+import { StreamListener } from "../../src/transport/stream-listener.ts"
+import { connectTcp, type TcpPort } from "../../src/transport/tcp-port.ts"
 import { openSocket, type RawSocket, type SocketOwner } from "../../src/transport/udp-socket.ts"
+import { integer, randomBytes } from "../support/fuzz.ts"
 import { until } from "../support/until.ts"
 
 const linux = process.platform === "linux"
@@ -29,7 +34,7 @@ function fakeSocket(options: { host?: string; fd?: number; takes?: boolean } = {
     close() {
       socket.closed = true
     },
-    closed: false,
+    closed: false as boolean,
     address: { address: options.host ?? HOST, port: 4000 },
     fd: options.fd ?? 7,
   } satisfies RawSocket
@@ -161,5 +166,119 @@ describe("sendDirectly()", () => {
     await until(() => alive.got.length === 5 && got.includes("ECONNREFUSED"), "five datagrams and an error")
     expect(alive.got).toEqual([0, 1, 2, 3, 4].map((i) => `1 ${i} ${i}`))
     for (const socket of [to, from]) socket.close()
+  })
+})
+
+describe("directWriter()", () => {
+  /** A stream socket of which both the system and Bun take so many bytes at a time. */
+  function fakeStream(systemTakes: number, bunTakes: number) {
+    const asked: string[] = []
+    const socket = {
+      write(bytes: Uint8Array) {
+        asked.push(`bun ${bytes.join(".")}`)
+        return Math.min(bunTakes, bytes.length)
+      },
+      fd: 9,
+    }
+    const calls: SendCalls = {
+      send(to, bytes, length, flags) {
+        asked.push(`send ${to} ${bytes.join(".")} ${flags}`)
+        return Math.min(systemTakes, length)
+      },
+      sendto: () => -1,
+    }
+    return { asked, write: directWriter(socket, () => calls) }
+  }
+  const bytes = Uint8Array.of(1, 2, 3, 4)
+
+  test("writes with one system call, without Bun and without a signal", () => {
+    const { asked, write } = fakeStream(100, 0)
+    expect(write(bytes)).toBe(4)
+    expect(asked).toEqual(["send 9 1.2.3.4 16448"])
+  })
+
+  test.each([
+    [3, 0, 3, "bun 4"],
+    [1, 2, 3, "bun 2.3.4"],
+    [-1, 4, 4, "bun 1.2.3.4"],
+    [-1, -1, 0, "bun 1.2.3.4"],
+    [2, -1, 2, "bun 3.4"],
+  ])("gives Bun what is left when the system takes %p, so that it waits for room", (system, bun, taken, said) => {
+    const { asked, write } = fakeStream(system, bun)
+    expect(write(bytes)).toBe(taken)
+    expect(asked).toEqual(["send 9 1.2.3.4 16448", said])
+  })
+
+  test("leaves all to Bun once the socket is closed, and where it has no descriptor", () => {
+    for (const fd of [{ fd: -1 }, {}]) {
+      const socket = { write: ({ length }: Uint8Array) => length, ...fd }
+      const calls: SendCalls = { send: () => expect.unreachable(), sendto: () => expect.unreachable() }
+      expect(directWriter(socket, () => calls)(bytes)).toBe(4)
+    }
+  })
+
+  test("leaves all to Bun where there is no libc", () => {
+    const none = () => {
+      throw new Error("no libc")
+    }
+    expect(directWriter({ write: () => 3 }, none)(bytes)).toBe(3)
+  })
+
+  test("carries megabytes to a reader that pauses, whole and in order", async () => {
+    const random = seededRandom(5)
+    const pieces = Array.from({ length: 300 }, () => randomBytes(random, integer(random, 1, 65_536)))
+    const whole = Buffer.concat(pieces)
+    const got: Uint8Array[] = []
+    let received = 0
+    const listener = new StreamListener({
+      address: { host: HOST, port: 0 },
+      onConnection: (port) => {
+        port.pause()
+        setImmediate(() => port.resume())
+        return {
+          onData(chunk) {
+            got.push(chunk)
+            received += chunk.length
+            // Again and again, so that the writer meets a full buffer.
+            if (got.length % 3 === 0) {
+              port.pause()
+              setImmediate(() => port.resume())
+            }
+          },
+          onDrain() {},
+          onClose() {},
+        }
+      },
+    })
+    let blocked = 0
+    const waiting = [...pieces]
+    const opened = Promise.withResolvers<TcpPort>()
+    const pump = async (): Promise<void> => {
+      const port = await opened.promise
+      for (let piece = waiting[0]; piece; piece = waiting[0]) {
+        const taken = port.write(piece)
+        if (taken < piece.length) {
+          waiting[0] = piece.subarray(taken)
+          blocked++
+          return
+        }
+        waiting.shift()
+      }
+    }
+    await connectTcp({
+      address: listener.address,
+      timeoutMs: 5_000,
+      clock: systemClock,
+      ownerOf: (port) => {
+        opened.resolve(port)
+        return { onData() {}, onDrain: () => void pump(), onClose() {} }
+      },
+    })
+    void pump()
+    await until(() => received === whole.length, "all bytes")
+    expect(blocked).toBeGreaterThan(0)
+    expect(Buffer.concat(got).equals(whole)).toBe(true)
+    ;(await opened.promise).end()
+    listener.close()
   })
 })
