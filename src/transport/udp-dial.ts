@@ -42,6 +42,12 @@ class UdpDialLink extends BaseLink implements TargetLink {
     onError: (code) => this.#failed(code),
     onDrain: () => this.#drained(),
   }
+  readonly #onSendError = (code: string): void => {
+    this.#target.unreachable(code)
+    this.#suspect = true
+    if (LOST_SOCKET.has(code)) this.#reopen()
+    else this.#target.sendFailed()
+  }
   #retry: Timer | undefined
   #sendAgain: Timer | undefined
   #sent = false
@@ -167,12 +173,7 @@ class UdpDialLink extends BaseLink implements TargetLink {
   #trySend(datagram: Uint8Array) {
     if (!this.#socket) return "closed"
     this.#sent = true
-    return trySend(this.#socket, datagram, undefined, undefined, (code) => {
-      this.#target.unreachable(code)
-      this.#suspect = true
-      if (LOST_SOCKET.has(code)) this.#reopen()
-      else this.#target.sendFailed()
-    })
+    return trySend(this.#socket, datagram, undefined, undefined, this.#onSendError)
   }
 
   #reopen(): void {
