@@ -86,35 +86,19 @@ export class Outbox {
     now: number = this.#options.clock.now(),
   ): void {
     if (this.#closed) return
-    const waits = this.#blocked || this.#corked
-    const lone = !waits && this.#pace.isLone(now)
-    let taken = 0
-    // The usual frame of a quiet connection never waits: it goes without all that the others need.
-    if (lone && this.#bytes === 0) {
-      taken = Math.max(0, this.#options.write(frame))
-      this.#pace.sent(1, this.#options.clock.now())
-      if (taken === frame.length || this.#closed) return
-      this.#blocked = true
-    }
-    const staleAt = now + maxAgeMs
-    this.#entries.push({ frame, staleAt, control })
-    this.#nextStaleAt = Math.min(this.#nextStaleAt, staleAt)
-    this.#bytes += frame.length
-    this.#written += taken
-    if (this.frames > this.#limits.frames || this.#bytes > this.#limits.bytes) this.#shed()
-    if (waits || this.#blocked) return
-    if (lone) {
-      this.#flush()
-      this.#pace.sent(1, this.#options.clock.now())
+    // Else nothing waits: what the socket had not taken would have blocked it.
+    const held = this.#blocked || this.#corked
+    if (held || !this.#pace.isLone(now)) {
+      this.#queue(frame, now + maxAgeMs, control)
+      if (!held) this.#cork()
       return
     }
-    this.#corked = true
-    this.#endOfTurn(() => {
-      this.#corked = false
-      const { frames } = this
-      if (!this.#blocked) this.#flush()
-      this.#pace.sent(frames, this.#options.clock.now())
-    })
+    const taken = Math.max(0, this.#options.write(frame))
+    this.#pace.sent(1, this.#options.clock.now())
+    if (taken >= frame.length || this.#closed) return
+    this.#blocked = true
+    this.#written = taken
+    this.#queue(frame, now + maxAgeMs, control)
   }
 
   /** Queues a control frame that may pass data: while the socket takes nothing it is put before all that waits. */
@@ -170,6 +154,24 @@ export class Outbox {
     this.#head = 0
     this.#bytes = 0
     this.#written = 0
+  }
+
+  #queue(frame: Uint8Array, staleAt: number, control: boolean): void {
+    this.#entries.push({ frame, staleAt, control })
+    this.#nextStaleAt = Math.min(this.#nextStaleAt, staleAt)
+    this.#bytes += frame.length
+    if (this.frames > this.#limits.frames || this.#bytes > this.#limits.bytes) this.#shed()
+  }
+
+  /** Writes what gathers in this turn at its end. */
+  #cork(): void {
+    this.#corked = true
+    this.#endOfTurn(() => {
+      this.#corked = false
+      const { frames } = this
+      if (!this.#blocked) this.#flush()
+      this.#pace.sent(frames, this.#options.clock.now())
+    })
   }
 
   #flush(): void {

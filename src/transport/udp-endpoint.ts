@@ -228,7 +228,8 @@ export class UdpEndpoint implements SocketOwner {
       let link = this.#latest
       if (link?.port !== port || link.host !== host) {
         link = this.#senders.get(host)?.get(port) ?? this.#meet(host, port)
-        this.#latest = link
+        // Whoever it arrived at may have closed it already.
+        this.#latest = link?.closed ? undefined : link
       }
       link?.receive(datagram)
     } catch (error) {

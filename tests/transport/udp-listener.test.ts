@@ -73,6 +73,23 @@ describe("listenUdp", () => {
     expect(links).toHaveLength(2)
   })
 
+  test("a sender whose link is closed as it arrives has another with its next datagram", async () => {
+    const { server, observer } = await listener()
+    const links: Link[] = []
+    server.onLink = (link) => {
+      links.push(link)
+      if (links.length === 1) link.close()
+      else link.onDatagram = (datagram) => link.send(datagram)
+    }
+    const a = await plain()
+    a.send("1", server.address.port)
+    await until(real, () => observer.dropped.get("closed") === 1)
+    a.send("2", server.address.port)
+    await until(real, () => a.got.length === 1 || observer.dropped.get("closed") === 2)
+    expect(a.got.map(({ text }) => text)).toEqual(["2"])
+    expect(links).toHaveLength(2)
+  })
+
   test("holds links, and their datagrams, until onLink is set; a bounded number of them", async () => {
     const { server, observer } = await listener()
     const senders = await Promise.all(Array.from({ length: WAITING_LINKS + 2 }, () => plain()))
