@@ -12,14 +12,20 @@ import {
   stateOf,
   type TicketKey,
 } from "./key.ts"
-import { damaged, loadObject, type SecretStore, STORE_VERSION } from "./secret-store.ts"
+import { loadList, type SecretStore, type StoredList, saveList } from "./secret-store.ts"
 
 /** Keys at once, tickets and devices; far more than a lab has, few enough to be written at once. */
 export const MAX_KEYS = 1000
 /** Keys that are good no more and still remembered; the oldest are forgotten first. */
 export const MAX_SPENT = 1000
 const KEY_ID_BYTES = 8
-const REMEDY = "put a copy back, or move it away and invite everybody again"
+const STORED: StoredList<Key> = {
+  one: "key",
+  all: "keys",
+  remedy: "put a copy back, or move it away and invite everybody again",
+  toJson: keyToJson,
+  fromJson: keyFromJson,
+}
 
 /** The outside world of a key book. */
 export interface KeyBookContext {
@@ -54,12 +60,7 @@ export class KeyBook {
 
   /** The keys in `store`, none if there is nothing yet; throws StoreError. */
   static open(store: SecretStore, context: KeyBookContext): KeyBook {
-    const said = loadObject(store, REMEDY) ?? { keys: [] }
-    if (!Array.isArray(said.keys)) throw damaged(store, "it has no list of keys", REMEDY)
-    const keys = said.keys.map(keyFromJson)
-    const bad = keys.indexOf(undefined)
-    if (bad >= 0) throw damaged(store, `key ${bad + 1} of ${keys.length} makes no sense`, REMEDY)
-    return new KeyBook(store, context, keys as Key[])
+    return new KeyBook(store, context, loadList(store, STORED))
   }
 
   /** A new ticket's key, good for `validMs`. `user` has been checked with isUserName. Throws TooManyKeysError. */
@@ -130,8 +131,7 @@ export class KeyBook {
     if (good.length > MAX_KEYS) throw new TooManyKeysError()
     const remembered = keys.filter((key) => !this.#isGood(key)).slice(-MAX_SPENT)
     const kept = [...remembered, ...good]
-    const contents = { version: STORE_VERSION, keys: kept.map(keyToJson) }
-    this.#store.save(`${JSON.stringify(contents, undefined, 2)}\n`)
+    saveList(this.#store, STORED, kept)
     this.#keys = byId(kept)
   }
 }

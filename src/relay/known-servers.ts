@@ -3,7 +3,7 @@
 import { isKeyId, SECRET_BYTES } from "../protocol/ticket.ts"
 import type { Address } from "../transport/address.ts"
 import { isUserName, MAX_NAME } from "./key.ts"
-import { damaged, loadObject, type SecretStore, STORE_VERSION, StoreError } from "./secret-store.ts"
+import { loadList, type SecretStore, type StoredList, StoreError, saveList } from "./secret-store.ts"
 
 /** A server, and the key that opens it. */
 export interface KnownServer {
@@ -21,7 +21,13 @@ export interface KnownServer {
 /** Servers that are remembered at most. */
 export const MAX_SERVERS = 256
 const MAX_ADDRESSES = 64
-const REMEDY = "put a copy back, or move it away and join again with new tickets"
+const STORED: StoredList<KnownServer> = {
+  one: "server",
+  all: "servers",
+  remedy: "put a copy back, or move it away and join again with new tickets",
+  toJson,
+  fromJson,
+}
 
 /** The store is read anew before each change: another `join` or `client` may have changed it since. */
 export class KnownServers {
@@ -30,7 +36,7 @@ export class KnownServers {
 
   private constructor(store: SecretStore) {
     this.#store = store
-    this.#servers = load(store)
+    this.#servers = loadList(store, STORED)
   }
 
   /** The servers in `store`, none if there is nothing yet; throws StoreError. */
@@ -85,9 +91,8 @@ export class KnownServers {
   }
 
   #change(change: (servers: readonly KnownServer[]) => readonly KnownServer[]): void {
-    const servers = change(load(this.#store))
-    const contents = { version: STORE_VERSION, servers: servers.map(toJson) }
-    this.#store.save(`${JSON.stringify(contents, undefined, 2)}\n`)
+    const servers = change(loadList(this.#store, STORED))
+    saveList(this.#store, STORED, servers)
     this.#servers = servers
   }
 }
@@ -98,16 +103,6 @@ export function addressesToTry({ addresses, lastGood }: KnownServer): readonly A
 }
 
 const isSame = (a: Address, b: Address): boolean => a.host === b.host && a.port === b.port
-
-function load(store: SecretStore): readonly KnownServer[] {
-  const said = loadObject(store, REMEDY)
-  if (said === undefined) return []
-  if (!Array.isArray(said.servers)) throw damaged(store, "it has no list of servers", REMEDY)
-  const servers = said.servers.map(fromJson)
-  const bad = servers.indexOf(undefined)
-  if (bad >= 0) throw damaged(store, `server ${bad + 1} of ${servers.length} makes no sense`, REMEDY)
-  return servers as KnownServer[]
-}
 
 function toJson({ secret, ...server }: KnownServer): object {
   return { ...server, secret: Buffer.from(secret).toString("base64") }

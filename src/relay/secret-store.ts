@@ -16,31 +16,62 @@ export class StoreError extends Error {
 }
 
 /** The version that this program writes, of any of its stores. */
-export const STORE_VERSION = 1
+const STORE_VERSION = 1
+
+/** A list in a store, and how its items are written. */
+export interface StoredList<Item> {
+  /** One of them, and all of them: `key`, `keys`. */
+  readonly one: string
+  readonly all: string
+  /** What a person is to do about a store that makes no sense. */
+  readonly remedy: string
+  toJson(item: Item): object
+  /** Undefined for what is no item. */
+  fromJson(said: unknown): Item | undefined
+}
 
 /**
- * The JSON object that `store` holds, undefined if there is none yet. Throws StoreError for text that is none, or that a
+ * The items that `store` holds, none if there is nothing yet. Throws StoreError for text that makes no sense, or that a
  * newer version wrote: what cannot be understood is never written over.
  */
-export function loadObject(store: SecretStore, remedy: string): Readonly<Record<string, unknown>> | undefined {
+export function loadList<Item>(store: SecretStore, list: StoredList<Item>): Item[] {
   const text = store.load()
-  if (text === undefined) return undefined
-  let said: unknown
-  try {
-    said = JSON.parse(text)
-  } catch {
-    throw damaged(store, "it is no JSON", remedy)
-  }
-  if (typeof said !== "object" || said === null || Array.isArray(said)) throw damaged(store, "it is no object", remedy)
-  const { version } = said as { version?: unknown }
+  if (text === undefined) return []
+  const said = objectIn(text)
+  if (typeof said === "string") throw damaged(store, said, list.remedy)
+  const { version, [list.all]: items } = said
   if (typeof version === "number" && version > STORE_VERSION) {
     throw new StoreError(`${store.name} was written by a newer version of spinnaker-relay: update this one`)
   }
-  if (version !== STORE_VERSION) throw damaged(store, "it has no version", remedy)
-  return said as Record<string, unknown>
+  if (version !== STORE_VERSION) throw damaged(store, "it has no version", list.remedy)
+  if (!Array.isArray(items)) throw damaged(store, `it has no list of ${list.all}`, list.remedy)
+  return items.map((item, index) => {
+    const read = list.fromJson(item)
+    if (read === undefined) {
+      throw damaged(store, `${list.one} ${index + 1} of ${items.length} makes no sense`, list.remedy)
+    }
+    return read
+  })
+}
+
+/** Puts `items` in place of what `store` holds. Throws StoreError, and then has left that as it was. */
+export function saveList<Item>(store: SecretStore, list: StoredList<Item>, items: readonly Item[]): void {
+  const contents = { version: STORE_VERSION, [list.all]: items.map((item) => list.toJson(item)) }
+  store.save(`${JSON.stringify(contents, undefined, 2)}\n`)
+}
+
+/** The JSON object that `text` is, or why it is none. */
+function objectIn(text: string): Readonly<Record<string, unknown>> | string {
+  try {
+    const said: unknown = JSON.parse(text)
+    const isObject = typeof said === "object" && said !== null && !Array.isArray(said)
+    return isObject ? (said as Record<string, unknown>) : "it is no object"
+  } catch {
+    return "it is no JSON"
+  }
 }
 
 /** The error for contents that make no sense; nothing of the contents is told, as there are secrets among them. */
-export function damaged(store: SecretStore, why: string, remedy: string): StoreError {
+function damaged(store: SecretStore, why: string, remedy: string): StoreError {
   return new StoreError(`${store.name} is damaged (${why}) and was left as it is: ${remedy}`)
 }
