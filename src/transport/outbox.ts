@@ -95,7 +95,11 @@ export class Outbox {
     }
     const taken = Math.max(0, this.#options.write(frame))
     this.#pace.sent(1, this.#options.clock.now())
-    if (taken >= frame.length || this.#closed) return
+    if (this.#closed) return
+    if (taken >= frame.length) {
+      this.#options.onRoom?.()
+      return
+    }
     this.#blocked = true
     this.#written = taken
     this.#queue(frame, now + maxAgeMs, control)

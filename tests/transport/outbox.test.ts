@@ -15,6 +15,7 @@ function setup(options: { limits?: OutboxLimits; takes?: number } = {}) {
   const turn: (() => void)[] = []
   const socket = { takes: options.takes ?? Number.POSITIVE_INFINITY, calls: 0 }
   let overflows = 0
+  let rooms = 0
   const outbox = new Outbox({
     write(bytes) {
       socket.calls++
@@ -24,6 +25,7 @@ function setup(options: { limits?: OutboxLimits; takes?: number } = {}) {
       return taken
     },
     onOverflow: () => overflows++,
+    onRoom: () => rooms++,
     clock,
     drops: observer,
     where: "peer",
@@ -48,6 +50,9 @@ function setup(options: { limits?: OutboxLimits; takes?: number } = {}) {
     written: () => [...Buffer.concat(writes)],
     get overflows() {
       return overflows
+    },
+    get rooms() {
+      return rooms
     },
   }
 }
@@ -101,6 +106,22 @@ describe("Outbox", () => {
         expect([outbox.bytes, outbox.frames]).toEqual([0, 0])
       }
     }
+  })
+
+  test("says that there is room whenever nothing waits any more: after a frame, a turn, and a short write's rest", () => {
+    const box = setup()
+    box.outbox.push(frame(1, 1))
+    expect(box.rooms).toBe(1)
+    box.outbox.push(frame(1, 2))
+    expect(box.rooms).toBe(1)
+    box.endTurn()
+    expect(box.rooms).toBe(2)
+    box.clock.advance(BURST_GAP_MS)
+    box.socket.takes = 1
+    box.outbox.push(frame(2, 3))
+    expect(box.rooms).toBe(2)
+    box.drain()
+    expect(box.rooms).toBe(3)
   })
 
   test("waits for drained() after a short write: no write before", () => {
