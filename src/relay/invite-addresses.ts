@@ -1,8 +1,7 @@
 /** Where a server may be reached, for a ticket: the machine's name and all its addresses, unless somebody knows better. */
 
 import { MAX_TICKET_ADDRESSES } from "../protocol/ticket.ts"
-import type { Address } from "../transport/address.ts"
-import { isLoopback } from "../transport/address.ts"
+import { type Address, isLoopback } from "../transport/address.ts"
 import { isIpLiteral } from "../transport/host.ts"
 import { isLinkLocal } from "../transport/local-addresses.ts"
 

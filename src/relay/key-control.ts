@@ -2,8 +2,7 @@
 
 import { closestWord } from "../config/closest-word.ts"
 import { encodeTicket, MAX_TICKET_ADDRESSES } from "../protocol/ticket.ts"
-import type { Address } from "../transport/address.ts"
-import { formatAddress } from "../transport/address.ts"
+import { type Address, formatAddress } from "../transport/address.ts"
 import { readHostPort } from "../transport/host.ts"
 import { ControlError, type ControlHandlers, type InviteRequest, type KeyInfo } from "./control.ts"
 import type { Key } from "./key.ts"

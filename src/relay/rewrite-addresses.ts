@@ -7,6 +7,7 @@ import type { Drops, Observer } from "../observe/observer.ts"
 import { Command, Result, SCP_DATA_OFFSET, SCP_OFFSET, SCP_REPLY_BODY_OFFSET } from "../protocol/scp.ts"
 import type { Link } from "../transport/link.ts"
 import type { Stage } from "./flow.ts"
+import { sequenceOf } from "./scp-classify.ts"
 import { StageLink } from "./stage-link.ts"
 
 /** sv.ip_addr of every chip, by both addresses of system RAM (unbuffered and buffered). Source: spinnaker_tools 4.0.0, sark.h. */
@@ -145,10 +146,6 @@ class RewritingLink extends StageLink {
 export function rewriteAddresses(map: AddressMap, observer: Observer, unknown: (address: string) => void): Stage {
   const rewriting = { map, unknown }
   return (link) => new RewritingLink(link, observer, rewriting)
-}
-
-function sequenceOf(datagram: Uint8Array): number {
-  return datagram[SCP_OFFSET + 2]! | (datagram[SCP_OFFSET + 3]! << 8)
 }
 
 function octets(address: string): Uint8Array {

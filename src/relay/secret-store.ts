@@ -1,5 +1,7 @@
 /** Where secrets are kept between runs; files are cli/secret-file.ts's affair. */
 
+import { isJsonObject } from "../protocol/json-lines.ts"
+
 /** One text that is kept, whole or not at all. */
 export interface SecretStore {
   /** What a person knows it by: the file's path. */
@@ -64,8 +66,7 @@ export function saveList<Item>(store: SecretStore, list: StoredList<Item>, items
 function objectIn(text: string): Readonly<Record<string, unknown>> | string {
   try {
     const said: unknown = JSON.parse(text)
-    const isObject = typeof said === "object" && said !== null && !Array.isArray(said)
-    return isObject ? (said as Record<string, unknown>) : "it is no object"
+    return isJsonObject(said) ? said : "it is no object"
   } catch {
     return "it is no JSON"
   }

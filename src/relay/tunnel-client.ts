@@ -1,8 +1,7 @@
 /** The client of the safe tunnel: all boards that its key opens, at addresses of this machine, over one connection. */
 
 import { MuxNotice } from "../protocol/mux.ts"
-import type { Address } from "../transport/address.ts"
-import { isLoopback } from "../transport/address.ts"
+import { type Address, isLoopback } from "../transport/address.ts"
 import { ReceiveTuning } from "../transport/receive-tuning.ts"
 import { RxPorts } from "../transport/rx-ports.ts"
 import type { ClientKey } from "../transport/tunnel/greeting.ts"
