@@ -10,6 +10,17 @@ import type { PausablePort } from "../../src/transport/tcp-port.ts"
 import { FakeClock } from "../support/fake-clock.ts"
 import { until } from "../support/until.ts"
 
+/** A connection that takes whatever is written. */
+const wideOpen: PausablePort = {
+  peer: { host: "192.0.2.1", port: 1 },
+  write: (bytes) => bytes.length,
+  end() {},
+  endSending() {},
+  abort() {},
+  pause() {},
+  resume() {},
+}
+
 test("a client whose commands take long has a few of them done in a turn, then it is the others' turn", async () => {
   const clock = new FakeClock()
   let asked = 0
@@ -26,11 +37,7 @@ test("a client whose commands take long has a few of them done in a turn, then i
   }
   let paused = false
   const port: PausablePort = {
-    peer: { host: "192.0.2.1", port: 1 },
-    write: (bytes) => bytes.length,
-    end() {},
-    endSending() {},
-    abort() {},
+    ...wideOpen,
     pause: () => {
       paused = true
     },
@@ -59,16 +66,7 @@ test("a client whose replies were too many to be taken at once has the rest of i
     onHeld: () => true,
     onOver() {},
   }
-  const port: PausablePort = {
-    peer: { host: "192.0.2.1", port: 1 },
-    write: (bytes) => bytes.length,
-    end() {},
-    endSending() {},
-    abort() {},
-    pause() {},
-    resume() {},
-  }
-  const client = new ClientConnection(port, owner)
+  const client = new ClientConnection(wideOpen, owner)
   client.onData(new TextEncoder().encode('{"command": "list_jobs"}\n'.repeat(3)))
   for (let turn = 1; turn <= 3; turn++) {
     expect(asked).toBe(turn)
